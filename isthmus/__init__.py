@@ -1,0 +1,3 @@
+"""Isthmus: a service mesh for Kubernetes that joins clusters."""
+
+__version__ = "0.1.0"

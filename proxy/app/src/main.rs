@@ -1,0 +1,2 @@
+//! app: being built.
+fn main() {}

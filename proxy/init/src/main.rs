@@ -1,0 +1,2 @@
+//! init: being built.
+fn main() {}

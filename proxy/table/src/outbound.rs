@@ -1,0 +1,334 @@
+//! Outbound policy and endpoints: where a request goes. Compiled from OutboundPolicy, DestinationProfile and Update messages.
+//!
+//! In: built by `control`. Out: read by `engine` per connection (`Target`) and per request (`Routes`), by index, without hashing.
+//! Never here: balancer state (each worker keeps its own) or wire formats.
+
+use crate::{Labels, Meta, PathId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything a worker must know to serve one destination.
+#[derive(Debug)]
+pub struct Target {
+    /// How to read the first bytes.
+    pub protocol: Protocol,
+    /// Routes for HTTP/1, HTTP/2 and gRPC; the first that matches best wins.
+    pub http: Routes,
+    /// Where opaque bytes go.
+    pub opaque: Split,
+    /// `svc.ns.svc.cluster.local:port`, for `authority` labels, `l5d-dst-canonical` and profile metrics.
+    pub logical: Option<Arc<str>>,
+    /// Backends of every split of this target, by index.
+    pub backends: Box<[Backend]>,
+    /// The resource that policy was attached to.
+    pub parent: Meta,
+    /// Why this answer stands: fresh, kept from before an outage, or made up without a control plane.
+    pub source: Source,
+}
+
+/// Where a target came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The control plane said so.
+    Fresh,
+    /// The control plane is away; this was its last word.
+    Kept,
+    /// It never answered: forwarded as it came.
+    Fallback,
+}
+
+/// How a connection's protocol is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Look at the first bytes, for at most this long; then opaque.
+    Detect(Duration),
+    /// The policy says so.
+    Http1,
+    /// The policy says so (h2c prior knowledge).
+    Http2,
+    /// HTTP/2 with gRPC error mapping.
+    Grpc,
+    /// No look at all.
+    Opaque,
+    /// TLS of the application, passed through.
+    Tls,
+    /// Every connection is refused; the sentence goes to log and metric.
+    Refuse(&'static str),
+}
+
+/// HTTP rules in matching order: a rule of an earlier route wins between equals.
+#[derive(Debug, Default)]
+pub struct Routes {
+    /// Rules of all routes, each with its route's host patterns.
+    pub rules: Box<[Rule]>,
+    /// True when the one rule matches every request: skip matching.
+    pub trivial: bool,
+}
+
+/// One rule: when it matches, what is done, where it goes.
+#[derive(Debug)]
+pub struct Rule {
+    /// Empty: every host.
+    pub hosts: Box<[HostMatch]>,
+    /// Any of them; empty: everything.
+    pub matches: Box<[RequestMatch]>,
+    /// In order.
+    pub filters: Box<[Filter]>,
+    /// Whole stream, until response headers, idle.
+    pub timeouts: Timeouts,
+    /// Absent: never retried.
+    pub retry: Option<Retry>,
+    /// Where it goes.
+    pub split: Split,
+    /// The route resource.
+    pub route: Meta,
+    /// `rt_*` labels of a service profile's route; empty otherwise.
+    pub profile_labels: Labels,
+    /// Status codes that count as failures; empty: 5xx. Inclusive ranges, from a profile's response classes.
+    pub failures: Box<[(u16, u16)]>,
+}
+
+/// A host pattern of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostMatch {
+    /// Lower case, no port.
+    Exact(Box<str>),
+    /// The part after `*`, with its dot: `.example.com`.
+    Suffix(Box<str>),
+}
+
+/// All parts must hold.
+#[derive(Clone, Debug, Default)]
+pub struct RequestMatch {
+    /// Absent: every path.
+    pub path: Option<PathMatch>,
+    /// Absent: every method.
+    pub method: Option<Box<str>>,
+    /// All of them.
+    pub headers: Box<[(Box<str>, TextMatch)]>,
+    /// All of them.
+    pub query: Box<[(Box<str>, TextMatch)]>,
+}
+
+/// How a path is compared.
+#[derive(Clone, Debug)]
+pub enum PathMatch {
+    /// Byte for byte.
+    Exact(Box<str>),
+    /// Whole segments: `/a` matches `/a` and `/a/b`, not `/ab`.
+    Prefix(Box<str>),
+    /// Anchored both ends.
+    Regex(Pattern),
+}
+
+/// How a header or query value is compared.
+#[derive(Clone, Debug)]
+pub enum TextMatch {
+    /// Byte for byte.
+    Exact(Box<str>),
+    /// Anchored both ends.
+    Regex(Pattern),
+}
+
+/// A compiled pattern, as a function so that this crate needs no engine for it.
+#[derive(Clone)]
+pub struct Pattern(pub Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pattern")
+    }
+}
+
+/// What happens to a request or response on its way. Names are lower case.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// Answer with this status and message; numerator of 1 000 000 requests.
+    Fail {
+        /// HTTP status, or gRPC code when the request is gRPC.
+        status: u16,
+        /// For the body or `grpc-message`.
+        message: Box<str>,
+        /// Parts per million.
+        ratio: u32,
+    },
+    /// Add, then set, then remove request headers.
+    Request(HeaderEdits),
+    /// The same on the response.
+    Response(HeaderEdits),
+    /// Answer with a redirect.
+    Redirect {
+        /// Absent: as requested.
+        scheme: Option<Box<str>>,
+        /// Absent: as requested.
+        host: Option<Box<str>>,
+        /// 0: as requested.
+        port: u16,
+        /// Absent: as requested. `true` when it replaces the matched prefix only.
+        path: Option<(Box<str>, bool)>,
+        /// 301, 302, ...
+        status: u16,
+    },
+    /// The control plane sent a filter we do not know: 500, never ignored.
+    Unknown,
+}
+
+/// Header changes.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderEdits {
+    /// Appended.
+    pub add: Box<[(Box<str>, Box<str>)]>,
+    /// Replace all of that name.
+    pub set: Box<[(Box<str>, Box<str>)]>,
+    /// Dropped.
+    pub remove: Box<[Box<str>]>,
+}
+
+/// Zero: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Request start to response end.
+    pub stream: Duration,
+    /// Request end to response headers.
+    pub response: Duration,
+    /// Between bytes.
+    pub idle: Duration,
+}
+
+/// When and how often a failed try is repeated.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// Beside the first try.
+    pub max: u32,
+    /// Bodies beyond it are not retried.
+    pub max_body: usize,
+    /// Inclusive ranges of HTTP status.
+    pub status: Box<[(u16, u16)]>,
+    /// gRPC codes.
+    pub grpc: Box<[u8]>,
+    /// Per try; zero: none.
+    pub timeout: Duration,
+    /// First and largest wait between tries.
+    pub backoff: (Duration, Duration),
+}
+
+/// Which backend a request or connection takes.
+#[derive(Clone, Debug, Default)]
+pub enum Split {
+    /// Nowhere: fails by `failfast`.
+    #[default]
+    Empty,
+    /// The first that is available, by index into `Target::backends`.
+    First(Box<[Arm]>),
+    /// By weight among the available.
+    Random(Box<[Arm]>),
+    /// A connection is closed at once; the sentence goes to log and metric.
+    Forbidden(&'static str),
+}
+
+/// One way a split can go.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// Share; 0 is never chosen.
+    pub weight: u32,
+    /// Index into `Target::backends`.
+    pub backend: u16,
+    /// Filters of this backend reference, after the rule's.
+    pub filters: Box<[Filter]>,
+}
+
+/// Somewhere requests go.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// How.
+    pub kind: BackendKind,
+    /// The resource, for `backend_*` labels.
+    pub meta: Meta,
+    /// Requests that may wait for an endpoint.
+    pub queue: usize,
+    /// No endpoint ready for this long: fail at once until one is.
+    pub failfast: Duration,
+    /// Absent: no circuit breaking.
+    pub breaker: Option<Breaker>,
+}
+
+/// Kinds of backends.
+#[derive(Clone, Debug)]
+pub enum BackendKind {
+    /// Balanced over the path's endpoints.
+    Balance {
+        /// Endpoints arrive as `Tell::Endpoints`.
+        path: PathId,
+        /// The discovery path, for labels: `svc.ns.svc.cluster.local:port`.
+        authority: Arc<str>,
+        /// Peak-EWMA round trip assumed before the first answer.
+        rtt: Duration,
+        /// Peak-EWMA decay.
+        decay: Duration,
+    },
+    /// One known endpoint.
+    Forward(Endpoint),
+    /// Cannot be used: every request fails with this status and sentence (missing Service, invalid message).
+    Broken(u16, Arc<str>),
+}
+
+/// Consecutive failures that shut an endpoint's gate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row.
+    pub max_failures: u32,
+    /// First and largest ejection.
+    pub backoff: (Duration, Duration),
+    /// Share of the backoff added at random.
+    pub jitter: f32,
+}
+
+/// The endpoints of one path, as last told.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    /// Nothing was said yet: requests wait (queue, then failfast).
+    pub known: bool,
+    /// In the order of addition; an address appears once.
+    pub list: Box<[Arc<Endpoint>]>,
+}
+
+/// One address and how it is spoken to. Two versions of the same address are the same endpoint when all fields are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Address of the application's port (not of the peer's proxy).
+    pub addr: SocketAddr,
+    /// Relative share; 10 000 is usual.
+    pub weight: u32,
+    /// Absent: clear text.
+    pub tls: Option<Peer>,
+    /// What the peer's proxy speaks for this port.
+    pub hint: Hint,
+    /// Dial this port and send a transport header that names the real one.
+    pub inbound_port: Option<u16>,
+    /// A gateway endpoint: the name (`svc.ns.svc.cluster.local:port`) the other side looks up; replaces authority and Host.
+    pub authority: Option<Arc<str>>,
+    /// `dst_*` labels (without the prefix) and `zone_locality`.
+    pub labels: Labels,
+}
+
+/// Who must be on the other side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// A SAN the certificate must carry.
+    pub identity: Arc<str>,
+    /// SNI.
+    pub server_name: Arc<str>,
+}
+
+/// Protocol hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Hint {
+    /// Speak what the application speaks.
+    #[default]
+    None,
+    /// HTTP/1 may travel as HTTP/2.
+    H2,
+    /// Bytes only.
+    Opaque,
+}
