@@ -1,0 +1,94 @@
+use crate::{Family, Registry, Unit, families};
+
+static HITS: Family = Family { limit: 3, ..Family::counter("hits_total", "Hits") };
+static OPEN: Family = Family::gauge("open", "Open");
+static TIME: Family = Family::histogram("time_ms", "Time", Unit::MicrosAsMillis, &[1_000, 10_000]);
+
+fn text(registry: &Registry) -> String {
+    let mut out = String::new();
+    registry.render(&mut out);
+    out
+}
+
+#[test]
+fn workers_are_summed_and_the_same_labels_are_the_same_series() {
+    let registry = Registry::new(2);
+    let a = registry.counter(&HITS, &[("x", "1")]);
+    assert_eq!(a, registry.counter(&HITS, &[("x", "1")]));
+    registry.shard(0).add(a, 2);
+    registry.shard(1).add(a, 3);
+    registry.control_shard().add(a, 1);
+    assert_eq!(text(&registry), "# HELP hits_total Hits\n# TYPE hits_total counter\nhits_total{x=\"1\"} 6\n");
+}
+
+#[test]
+fn a_series_that_never_moved_is_not_shown() {
+    let registry = Registry::new(1);
+    registry.counter(&HITS, &[]);
+    registry.gauge(&OPEN, &[]);
+    registry.histogram(&TIME, &[]);
+    assert_eq!(text(&registry), "");
+}
+
+#[test]
+fn a_gauge_that_came_back_to_zero_stays() {
+    let registry = Registry::new(2);
+    let open = registry.gauge(&OPEN, &[]);
+    registry.shard(0).gauge_add(open, 1);
+    assert!(text(&registry).contains("open 1\n"));
+    registry.shard(1).gauge_add(open, -1);
+    assert!(text(&registry).contains("open 0\n"));
+}
+
+#[test]
+fn a_full_family_folds_into_other_and_says_so() {
+    let registry = Registry::new(1);
+    let shard = registry.shard(0);
+    for i in 0..10 {
+        shard.add(registry.counter(&HITS, &[("x", &i.to_string())]), 1);
+    }
+    let text = text(&registry);
+    assert!(text.contains("hits_total{x=\"other\"} 7\n"), "{text}");
+    assert!(text.contains("metrics_series_folded_total{family=\"hits_total\"} 7\n"), "{text}");
+}
+
+#[test]
+fn a_histogram_is_cumulative_and_scaled() {
+    let registry = Registry::new(1);
+    let time = registry.histogram(&TIME, &[("a", "b")]);
+    let shard = registry.shard(0);
+    for micros in [500, 1_000, 1_001, 2_000_000] {
+        shard.observe(time, micros);
+    }
+    let expected = "time_ms_bucket{a=\"b\",le=\"1\"} 2\ntime_ms_bucket{a=\"b\",le=\"10\"} 3\n\
+        time_ms_bucket{a=\"b\",le=\"+Inf\"} 4\ntime_ms_sum{a=\"b\"} 2002.501\ntime_ms_count{a=\"b\"} 4\n";
+    assert!(text(&registry).ends_with(expected), "{}", text(&registry));
+}
+
+#[test]
+fn labels_are_escaped() {
+    let registry = Registry::new(1);
+    registry.shard(0).add(registry.counter(&HITS, &[("x", "a\"b\\c\nd")]), 1);
+    assert!(text(&registry).contains(r#"hits_total{x="a\"b\\c\nd"} 1"#));
+}
+
+#[test]
+fn words_run_out_without_harm() {
+    static WIDE: Family = Family { limit: usize::MAX, ..Family::counter("wide_total", "Wide") };
+    let registry = Registry::new(1);
+    for i in 0..crate::shard::CHUNK * crate::shard::CHUNKS + 10 {
+        registry.counter(&WIDE, &[("i", &i.to_string())]);
+    }
+    let late = registry.counter(&HITS, &[("late", "1")]);
+    registry.shard(0).add(late, 1);
+    assert!(!text(&registry).contains("late"));
+}
+
+#[test]
+fn latency_buckets_are_the_ones_dashboards_know() {
+    let registry = Registry::new(1);
+    let h = registry.histogram(&families::RESPONSE_LATENCY_MS, &[]);
+    registry.shard(0).observe(h, 42_000);
+    let text = text(&registry);
+    assert!(text.contains("response_latency_ms_bucket{le=\"50\"} 1\n") && text.contains("le=\"50000\"} 1\n"), "{text}");
+}
