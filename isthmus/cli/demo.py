@@ -1,0 +1,58 @@
+"""`isthmus demo`: the main job, shown. In: words of the command line. Out: an exit code.
+
+On its own it makes a lab, installs and links; with `--source` and `--target` it takes two clusters that are ready.
+Never here: the demonstration itself (see `isthmus.demo.run`).
+"""
+
+import asyncio
+
+import click
+
+from isthmus import errors
+
+EXPLORE = """
+The clusters are still up. To look around:
+  isthmus lab kubectl east -n isthmus-demo get svc,pods,httproutes
+  isthmus multicluster gateways --context east
+  isthmus check --context east
+  isthmus lab kubectl east -n isthmus-demo logs deploy/client -c client --tail=5
+To stop: make demo-down   (or: isthmus lab down)
+"""
+
+
+@click.command()
+@click.option("--source", help="A context that is installed and linked already; with --target. Default: a new lab's east.")
+@click.option("--target", help="The context whose exports the source sees. Default: a new lab's west.")
+@click.option("--kubeconfig", type=click.Path(exists=True), help="Where the contexts are.")
+@click.option("--image", help="The demonstration's image, on the nodes or in a registry.")
+@click.option("--rps", default=200, show_default=True, help="Requests a second.")
+@click.option("--connections", default=16, show_default=True, help="Connections of the client.")
+@click.option("--seconds", default=8.0, show_default=True, help="How long each split stands.")
+def demo(
+    source: str | None,
+    target: str | None,
+    kubeconfig: str | None,
+    image: str | None,
+    rps: int,
+    connections: int,
+    seconds: float,
+) -> None:
+    """Two clusters, one Service, weights that move: 100/0, 50/50, 0/100 and back, without a failed request."""
+    from isthmus.demo import run  # slow to import: rich, the Kubernetes client
+
+    if (source is None) != (target is None):
+        raise errors.BadValue("--source/--target", source or target, "--source east --target west", why="give both or none")
+    options = run.Options(
+        source=source or "east",
+        target=target or "west",
+        image=image or run.default_image(),
+        rps=rps,
+        connections=connections,
+        phase_seconds=seconds,
+        kubeconfig=kubeconfig,
+    )
+    outcome = asyncio.run(run.whole(options) if source is None else run.show(options))
+    click.echo(f"{outcome.requests} requests while the weights moved, {outcome.failed} failed")
+    if outcome.failed:
+        raise errors.IsthmusError(f"{outcome.failed} of {outcome.requests} requests failed", hint="isthmus check --context east")
+    click.echo(EXPLORE, err=True)

@@ -1,0 +1,181 @@
+"""The shell of the demonstration: make a lab when asked, install, link, deploy, move the weights, show what the proxies counted.
+
+In: `Options`. Out: a live table on stdout, progress on stderr; an exit code that is 0 only when no request failed.
+Never here: what is deployed (`app`), when weights move (`story`), arithmetic (`measure`).
+Every wait has a limit: a rollout 120 s, the first answer of each cluster 60 s.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from lightkube.resources.core_v1 import Pod
+
+from isthmus import errors, names
+from isthmus.demo import app, measure, story, table
+from isthmus.kube import access, client
+
+ROLLOUT_LIMIT = 120.0
+ANSWER_LIMIT = 60.0
+POLL = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may choose. Seconds and requests per second."""
+
+    source: str
+    target: str
+    image: str
+    rps: int = 200
+    connections: int = 16
+    phase_seconds: float = 8.0
+    kubeconfig: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the client itself counted over the whole demonstration."""
+
+    requests: int
+    failed: int
+    first_answer: float
+
+
+async def show(options: Options, clock: Callable[[], float] = time.monotonic) -> Outcome:
+    """Deploy, wait for both clusters to answer, tell the story of the weights. Both clusters must be installed and linked."""
+    began = clock()
+    source = client.Client(access.load(options.source, options.kubeconfig))
+    target = client.Client(access.load(options.target, options.kubeconfig))
+    try:
+        await _deploy(source, target, options)
+        pod = await _client_pod(source, clock)
+        even = story.migration(options.phase_seconds)[1]
+        await source.apply_dict(app.route(even.weights))
+        await _both_answer(source, pod, options, clock)
+        first = clock() - began
+        table.say(f"both clusters answer, {first:.1f} s after the first object was applied")
+        baseline = await _client_counts(source, pod)
+        for phase in story.migration(options.phase_seconds):
+            await _play(source, pod, phase, options, clock)
+        total = await _client_counts(source, pod)
+        return Outcome(total[0] - baseline[0], total[1] - baseline[1], first)
+    finally:
+        await source.close()
+        await target.close()
+
+
+async def _deploy(source: client.Client, target: client.Client, options: Options) -> None:
+    table.say(f"deploying {app.SERVICE} in {options.source} and {options.target}, a client in {options.source}")
+    for cluster, name, exported in ((target, options.target, True), (source, options.source, False)):
+        await cluster.apply_dict(app.namespace())
+        for doc in app.backend(name, options.image, exported=exported):
+            await cluster.apply_dict(doc)
+    mirror = names.mirror(app.SERVICE, options.target)
+    for doc in app.client(options.image, rps=options.rps, connections=options.connections):
+        await source.apply_dict(doc)
+    await _rollout(target, app.SERVICE)
+    await _rollout(source, app.SERVICE)
+    await _rollout(source, app.CLIENT)
+    await _until(lambda: _has_service(source, mirror), f"the mirror {mirror} in {options.source}", ROLLOUT_LIMIT, time.monotonic)
+
+
+async def _has_service(cluster: client.Client, name: str) -> bool:
+    path = f"/api/v1/namespaces/{app.NAMESPACE}/services?fieldSelector=metadata.name%3D{name}"
+    return bool((await cluster.raw("GET", path))["items"])
+
+
+async def _rollout(cluster: client.Client, name: str) -> None:
+    async def ready() -> bool:
+        path = f"/apis/apps/v1/namespaces/{app.NAMESPACE}/deployments/{name}"
+        doc = await cluster.raw("GET", path)
+        status = doc.get("status", {})
+        seen = status.get("observedGeneration", 0) >= doc["metadata"]["generation"]
+        return seen and status.get("updatedReplicas", 0) >= 1 and status.get("availableReplicas", 0) >= 1
+
+    await _until(ready, f"Deployment {app.NAMESPACE}/{name}", ROLLOUT_LIMIT, time.monotonic)
+
+
+async def _client_pod(cluster: client.Client, clock: Callable[[], float]) -> str:
+    found: list[str] = []
+
+    async def running() -> bool:
+        pods = await cluster.list(Pod, app.NAMESPACE, {"app": app.CLIENT})
+        found[:] = [p.metadata.name for p in pods if p.metadata and p.metadata.name and p.status and p.status.phase == "Running"]
+        return bool(found)
+
+    await _until(running, "the client's pod", ROLLOUT_LIMIT, clock)
+    return found[0]
+
+
+async def _both_answer(cluster: client.Client, pod: str, options: Options, clock: Callable[[], float]) -> None:
+    async def answered() -> bool:
+        seen = {peer.cluster for peer, totals in (await _scrape(cluster, pod, options)).items() if totals.ok > 0}
+        return {options.source, options.target} <= seen
+
+    await _until(answered, f"answers from {options.source} and {options.target}", ANSWER_LIMIT, clock)
+
+
+async def _play(cluster: client.Client, pod: str, phase: story.Phase, options: Options, clock: Callable[[], float]) -> None:
+    weights = {app.SERVICE: phase.east, names.mirror(app.SERVICE, options.target): phase.west}
+    await cluster.apply_dict(app.route(weights))
+    await asyncio.sleep(1.0)  # one period of the client: what is shown below was sent under these weights
+    before, then = await _scrape(cluster, pod, options), clock()
+    end = then + phase.seconds
+    with table.live(phase) as draw:
+        while clock() < end:
+            await asyncio.sleep(min(1.0, max(0.05, end - clock())))
+            page, now = await _scrape(cluster, pod, options), clock()
+            draw(measure.rows(before, page, now - then), (await _client_counts(cluster, pod))[1])
+
+
+async def _scrape(cluster: client.Client, pod: str, options: Options) -> measure.Snapshot:
+    path = f"/api/v1/namespaces/{app.NAMESPACE}/pods/{pod}:{names.ADMIN_PORT}/proxy/metrics"
+    return measure.read(await cluster.text(path), local=options.source, authority=app.SERVICE)
+
+
+async def _client_counts(cluster: client.Client, pod: str) -> tuple[int, int]:
+    """Requests and failures since the client's start, from the last line it logged."""
+    page = await cluster.text(f"/api/v1/namespaces/{app.NAMESPACE}/pods/{pod}/log?container=client&tailLines=3")
+    for line in reversed(page.splitlines()):
+        try:
+            doc = json.loads(line)
+        except ValueError:
+            continue
+        if "total" in doc:
+            return int(doc["total"]), int(doc["total_failed"])
+    return 0, 0
+
+
+async def _until(test: Callable[[], Awaitable[bool]], what: str, limit: float, clock: Callable[[], float]) -> None:
+    end = clock() + limit
+    last: Exception | None = None
+    while clock() < end:
+        try:
+            if await test():
+                return
+        except errors.IsthmusError as error:
+            last = error
+        await asyncio.sleep(POLL)
+    cause = f" ({last})" if last else ""
+    raise errors.IsthmusError(f"{what}: not within {limit:.0f} s{cause}", hint="`isthmus check` names what is broken")
+
+
+async def command(*words: str) -> None:
+    """Run one of our own commands as a user would; its output goes to stderr. Raises when it fails."""
+    table.say("$ isthmus " + " ".join(words))
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "isthmus", *words, stdout=sys.stderr)
+    code = await child.wait()
+    if code:
+        raise errors.IsthmusError(f"isthmus {' '.join(words)} ended with {code}", hint="its own words are above", code=code)
+
+
+async def whole(options: Options) -> Outcome:
+    """From nothing: a lab, the mesh in both clusters, a link, then `show`."""
+    await command("lab", "up")
+    await asyncio.gather(*(command("install", "--apply", "--context", name) for name in (options.source, options.target)))
+    await command("link", options.source, options.target, "--apply")
+    return await show(options)
