@@ -1,1 +1,10 @@
-//! engine: being built.
+//! The data plane: connections in, connections out, one sans-IO engine per worker thread.
+//!
+//! In: bytes from sockets, tables from the control thread (`table::Tell`). Out: bytes, metrics, questions (`table::Ask`).
+//! Never here: futures, locks, reference counts or dynamic dispatch on the way of a request.
+
+mod config;
+mod worker;
+
+pub use config::{Config, H2, Side};
+pub use worker::{Running, StartError, start};

@@ -1,0 +1,150 @@
+//! What the engine must be told before it starts: addresses, times and bounds, already parsed.
+//!
+//! In: filled by `control` from the environment. Out: read by every worker, never changed.
+//! Never here: strings to parse, defaults that depend on the machine.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Everything a worker needs at start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Worker threads; at least 1.
+    pub workers: u16,
+    /// Where redirected connections from other pods arrive (`:4143`).
+    pub inbound: Vec<SocketAddr>,
+    /// Where redirected connections of the application arrive (`127.0.0.1:4140`).
+    pub outbound: Vec<SocketAddr>,
+    /// This pod's addresses: accepted original destinations inbound, "is local" outbound. Empty: any.
+    pub inbound_ips: Vec<IpAddr>,
+    /// Names this proxy forwards for other clusters, lower case, with or without leading or trailing dot. Empty: no gateway.
+    pub gateway_suffixes: Vec<Box<str>>,
+    /// Limits of connections to and from other pods' proxies and our application.
+    pub inbound_side: Side,
+    /// Limits of connections from our application and to other pods.
+    pub outbound_side: Side,
+    /// HTTP/2 towards peers and applications.
+    pub h2: H2,
+    /// TLS handshake, from accept or connect (default 10 s).
+    pub handshake_timeout: Duration,
+    /// Until the first request head starts (default 10 s) on a connection known to be HTTP/1. Zero: no limit.
+    pub first_head_timeout: Duration,
+    /// From the first to the last byte of a request head (default 30 s).
+    pub head_timeout: Duration,
+    /// Connections one worker holds at a time; beyond it new ones are closed at once.
+    pub max_connections: usize,
+    /// Drop `l5d-proxy-*` towards the application (`OUTBOUND_DISABLE_INFORMATIONAL_HEADERS`).
+    pub quiet_headers: bool,
+}
+
+/// Limits of one direction.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// TLS and HTTP sniffing (used when policy gives none).
+    pub detect_timeout: Duration,
+    /// Connect with TLS handshake and transport header.
+    pub connect_timeout: Duration,
+    /// Keepalive time of accepted connections; none: off.
+    pub accept_keepalive: Option<Duration>,
+    /// TCP_USER_TIMEOUT of accepted connections.
+    pub accept_user_timeout: Option<Duration>,
+    /// Keepalive time of connections we open.
+    pub connect_keepalive: Option<Duration>,
+    /// TCP_USER_TIMEOUT of connections we open.
+    pub connect_user_timeout: Option<Duration>,
+    /// Listen backlog.
+    pub backlog: u32,
+    /// Unused HTTP/1 connections are closed after this (default 3 s).
+    pub pool_idle: Duration,
+    /// Unused HTTP/1 connections kept for one endpoint.
+    pub pool_max: usize,
+    /// Requests at a time, all workers together divided evenly; beyond it 503.
+    pub max_in_flight: usize,
+    /// A target or port policy unused this long is forgotten (5 s outbound, 90 s inbound).
+    pub discovery_idle: Duration,
+    /// Requests that may wait for one target to get an endpoint.
+    pub queue: usize,
+    /// How long a request waits for an endpoint before 504 (3 s outbound, 1 s inbound).
+    pub failfast: Duration,
+}
+
+/// HTTP/2 settings.
+#[derive(Clone, Debug)]
+pub struct H2 {
+    /// Receive window of a stream.
+    pub stream_window: u32,
+    /// Receive window of a connection.
+    pub connection_window: u32,
+    /// Streams a peer may open at a time.
+    pub max_streams: u32,
+    /// Bytes of a request or response head.
+    pub max_head: usize,
+    /// PING interval and how long the answer may take; none: off.
+    pub keepalive: Option<(Duration, Duration)>,
+    /// Streams on one link to a peer before another link is opened.
+    pub streams_per_link: u32,
+    /// Unsent bytes on one link to a peer before another link is opened.
+    pub bytes_per_link: usize,
+    /// Links to one endpoint from one worker.
+    pub max_links: usize,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Side {
+            detect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(1),
+            accept_keepalive: None,
+            accept_user_timeout: None,
+            connect_keepalive: None,
+            connect_user_timeout: None,
+            backlog: 4096,
+            pool_idle: Duration::from_secs(3),
+            pool_max: 10_000,
+            max_in_flight: 100_000,
+            discovery_idle: Duration::from_secs(5),
+            queue: 10_000,
+            failfast: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Default for H2 {
+    fn default() -> Self {
+        H2 {
+            stream_window: 256 << 10,
+            connection_window: 4 << 20,
+            max_streams: 200,
+            max_head: 64 << 10,
+            keepalive: None,
+            streams_per_link: 100,
+            bytes_per_link: 256 << 10,
+            max_links: 8,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            workers: 1,
+            inbound: Vec::new(),
+            outbound: Vec::new(),
+            inbound_ips: Vec::new(),
+            gateway_suffixes: Vec::new(),
+            inbound_side: Side {
+                connect_timeout: Duration::from_millis(300),
+                discovery_idle: Duration::from_secs(90),
+                failfast: Duration::from_secs(1),
+                ..Side::default()
+            },
+            outbound_side: Side::default(),
+            h2: H2::default(),
+            handshake_timeout: Duration::from_secs(10),
+            first_head_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(30),
+            max_connections: 65_536,
+            quiet_headers: false,
+        }
+    }
+}
