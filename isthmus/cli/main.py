@@ -1,0 +1,113 @@
+"""The program `isthmus`. In: the words of a command line. Out: an exit code; refusals become a sentence and a hint on stderr.
+
+A command's module is imported when its word is said, never before, so that `isthmus --help` starts in a blink.
+Never here: what a command does.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from isthmus import errors
+from isthmus.cli import scope as scopes
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "install": ("isthmus.cli.mesh:install", "Put the control plane and the gateway into a cluster."),
+    "upgrade": ("isthmus.cli.mesh:upgrade", "Bring an installed cluster to this version or to other values."),
+    "uninstall": ("isthmus.cli.mesh:uninstall", "Take everything of ours out of a cluster."),
+    "inject": ("isthmus.cli.mesh:inject", "Mesh the workloads in YAML."),
+    "uninject": ("isthmus.cli.mesh:uninject", "Take the mesh out of YAML."),
+    "check": ("isthmus.cli.checks:check", "Is the mesh well? What to do where it is not."),
+    "link": ("isthmus.cli.clusters:link", "Let one cluster call the exported Services of another."),
+    "unlink": ("isthmus.cli.clusters:unlink", "Take a link away, with all it made."),
+    "multicluster": ("isthmus.cli.clusters:multicluster", "Links, gateways and credentials one by one."),
+    "lab": ("isthmus.cli.lab:lab", "Two real clusters on this machine."),
+    "demo": ("isthmus.cli.demo:demo", "The main job, shown live."),
+    "version": ("isthmus.cli.version:version", "Versions of this program and of the control plane."),
+    "completion": ("isthmus.cli.version:completion", "Shell completion for bash, zsh or fish."),
+    "control": ("isthmus.cli.control:control", "The processes of the control plane."),
+}
+"""Word -> (where it is written, one sentence). One row per command: the list people see and the list that runs are the same."""
+
+HIDDEN = frozenset({"control"})
+
+
+class Menu(click.Group):
+    """A group whose commands are rows of a table, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [word for word in COMMANDS if word not in HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = COMMANDS.get(cmd_name)
+        if row is None:
+            return None
+        module, _, attribute = row[0].partition(":")
+        found: Any = getattr(importlib.import_module(module), attribute)
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            outcome = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return _let_go()
+        return outcome
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(word, COMMANDS[word][1]) for word in self.list_commands(ctx)])
+
+
+def _let_go() -> int:
+    """`isthmus install | head`: the reader has enough, which is no failure. Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+@click.group(cls=Menu, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--context", default=None, metavar="NAME", help="The kubeconfig context of the cluster.")
+@click.option("--kubeconfig", default=None, metavar="PATH", help="The kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config.")
+@click.option("-L", "--linkerd-namespace", "control_ns", default=None, envvar="LINKERD_NAMESPACE", help="Where the control plane lives. Default: linkerd.")
+@click.option("--verbose", is_flag=True, help="Say more on stderr.")
+@click.pass_context
+def root(ctx: click.Context, context: str | None, kubeconfig: str | None, control_ns: str | None, verbose: bool) -> None:
+    """A service mesh that joins Kubernetes clusters.
+
+    Three commands link two clusters:
+
+    \b
+      isthmus install --apply --context east
+      isthmus install --apply --context west
+      isthmus link east west --apply
+    """
+    ctx.obj = scopes.merge(scopes.Scope(), context, kubeconfig, control_ns, verbose=verbose)
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code (0 well, 1 refused, 2 wrong usage, 3 no answer, 130 interrupted)."""
+    try:
+        outcome = root.main(args=None if arguments is None else list(arguments), prog_name="isthmus", standalone_mode=False)
+        sys.stdout.flush()
+    except errors.IsthmusError as refused:
+        click.echo(f"{click.style('error:', fg='red')} {refused}", err=True)
+        return refused.code
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        return _let_go()
+    return outcome if isinstance(outcome, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
