@@ -106,4 +106,6 @@ pub struct Credentials {
     pub client: Arc<rustls::ClientConfig>,
     /// Client side, ALPN `transport.l5d.io/v1`.
     pub client_direct: Arc<rustls::ClientConfig>,
+    /// Trust anchors, for verifiers that expect an identity other than the SNI.
+    pub roots: Arc<rustls::RootCertStore>,
 }
