@@ -1,0 +1,47 @@
+"""What goes on when parts of the control plane are gone."""
+
+import json
+import time
+
+import pytest
+
+from tests.lab import mesh
+
+pytestmark = pytest.mark.lab
+
+DEPLOYMENTS = ("linkerd-identity", "linkerd-destination", "linkerd-proxy-injector")
+OUTAGE = 20.0
+
+
+def scale(cluster: str, replicas: int) -> None:
+    for name in DEPLOYMENTS:
+        mesh.kubectl(cluster, "-n", "linkerd", "scale", "deploy", name, f"--replicas={replicas}")
+
+
+def gone(cluster: str) -> bool:
+    pods = mesh.objects(cluster, "pods", "-n", "linkerd")
+    return not [p for p in pods if p["status"]["phase"] == "Running" and not p["metadata"].get("deletionTimestamp")]
+
+
+def test_traffic_goes_on_without_any_control_plane(client: mesh.Inside) -> None:
+    mesh.split(50, 50)
+    address = mesh.cluster_ip("east", mesh.SERVICE)
+    client.call("many", host=address, port=8888, name=mesh.SERVICE, count=100, connections=4)
+    for cluster in ("east", "west"):
+        scale(cluster, 0)
+    try:
+        for cluster in ("east", "west"):
+            mesh.until(lambda c=cluster: gone(c), f"the end of {cluster}'s control plane", limit=60)
+        order = {"host": address, "port": 8888, "name": mesh.SERVICE, "count": 100_000, "connections": 4}
+        running = client.start("many", **order, seconds=OUTAGE)
+        time.sleep(OUTAGE)
+        out, err = running.communicate(timeout=60)
+        done = json.loads(out or "{}") or pytest.fail(err)
+        assert done["failed"] == 0, done["failures"]
+        assert min(done["clusters"].get("east", 0), done["clusters"].get("west", 0)) > 100
+    finally:
+        for cluster in ("east", "west"):
+            scale(cluster, 1)
+        for cluster in ("east", "west"):
+            for name in DEPLOYMENTS:
+                mesh.kubectl(cluster, "-n", "linkerd", "rollout", "status", f"deploy/{name}", "--timeout=90s")
