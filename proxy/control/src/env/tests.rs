@@ -1,0 +1,148 @@
+use super::*;
+use std::collections::HashMap;
+use std::time::Duration;
+
+fn anchors() -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    rcgen::CertificateParams::new(vec!["ca".into()]).expect("params").self_signed(&key).expect("a certificate").pem()
+}
+
+fn base() -> HashMap<String, String> {
+    [
+        ("DESTINATION_SVC_ADDR", "localhost.:8090"),
+        ("POLICY_SVC_ADDR", "localhost.:8090"),
+        ("IDENTITY_SVC_ADDR", "localhost.:8090"),
+        ("POLICY_WORKLOAD", r#"{"ns":"default","pod":"p"}"#),
+        ("INBOUND_DEFAULT_POLICY", "all-unauthenticated"),
+        ("IDENTITY_TOKEN_FILE", "/token"),
+        ("IDENTITY_TRUST_ANCHORS", &anchors()),
+        ("IDENTITY_LOCAL_NAME", "default.default.serviceaccount.identity.linkerd.cluster.local"),
+    ]
+    .map(|(k, v)| (format!("{PREFIX}{k}"), v.to_owned()))
+    .into()
+}
+
+fn read(changes: &[(&str, &str)], cpus: usize) -> Result<Settings, Vec<String>> {
+    let mut env = base();
+    for (name, value) in changes {
+        env.insert(format!("{PREFIX}{name}"), (*value).to_owned());
+    }
+    settings(&|name| env.get(name).cloned(), cpus)
+}
+
+#[test]
+fn the_smallest_environment_is_enough() {
+    let s = read(&[], 2).expect("settings");
+    assert_eq!((s.workers, s.admin.port(), s.inbound[0].port()), (2, 4191, 4143));
+    assert_eq!(s.control.destination, Authority { host: "localhost.".into(), port: 8090, name: None });
+    assert_eq!(s.identity.server_name, s.identity.id);
+    assert!(s.warnings.is_empty(), "{:?}", s.warnings);
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_name_value_and_example() {
+    let wrong = [
+        ("INBOUND_LISTEN_ADDR", "nowhere"),
+        ("INBOUND_CONNECT_TIMEOUT", "5 apples"),
+        ("POLICY_CLUSTER_NETWORKS", "10.0.0.0/99"),
+        ("INBOUND_DEFAULT_POLICY", "maybe"),
+        ("INBOUND_PORTS", "0"),
+        ("CORES_MAX_RATIO", "2"),
+        ("SHUTDOWN_ENDPOINT_ENABLED", "yes"),
+        ("METRICS_RETAIN_IDLE", "ten"),
+        ("DESTINATION_SVC_ADDR", "dst.linkerd.svc:x"),
+        ("IDENTITY_TRUST_ANCHORS", "no PEM"),
+    ];
+    let errors = read(&wrong, 2).expect_err("errors");
+    for (name, value) in wrong {
+        let said =
+            errors.iter().any(|e| e.contains(name) && (e.contains(value) || value == "no PEM") && e.contains("valid"));
+        assert!(said, "{name} in {errors:#?}");
+    }
+    assert_eq!(errors.len(), wrong.len(), "{errors:#?}");
+}
+
+#[test]
+fn missing_and_contradicting_variables_are_told() {
+    for (changes, said) in [
+        (vec![("POLICY_WORKLOAD", "")], "POLICY_WORKLOAD is not set"),
+        (vec![("IDENTITY_LOCAL_NAME", " ")], "IDENTITY_LOCAL_NAME is not set"),
+        (vec![("POLICY_SVC_ADDR", "policy.linkerd.svc.:8090")], "POLICY_SVC_NAME is not set"),
+        (vec![("IDENTITY_DISABLED", "1")], "IDENTITY_DISABLED"),
+        (vec![("CONTROL_STREAM_IDLE_TIMEOUT", "2s")], "longer than the one before"),
+        (vec![("INBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", "3s")], "set both or neither"),
+        (
+            vec![("INBOUND_CONNECT_EXP_BACKOFF_MIN", "1m"), ("INBOUND_CONNECT_EXP_BACKOFF_MAX", "1s")],
+            "at most the second",
+        ),
+        (vec![("IDENTITY_SERVER_ID", "spiffe://a/b"), ("IDENTITY_LOCAL_NAME", "")], "IDENTITY_SERVER_NAME"),
+        (vec![("IDENTITY_MIN_REFRESH", "48h")], "IDENTITY_MIN_REFRESH"),
+    ] {
+        let errors = read(&changes, 2).expect_err("errors");
+        assert!(errors.len() == 1 && errors[0].contains(said), "{said}: {errors:#?}");
+    }
+}
+
+#[test]
+fn workers_follow_the_quota_or_the_known_rule() {
+    for (changes, cpus, workers) in [
+        (vec![], 4, 4),
+        (vec![("CORES", "1")], 4, 1),
+        (vec![("CORES_MAX", "3")], 4, 3),
+        (vec![("CORES_MAX", "9")], 4, 4),
+        (vec![("CORES_MAX_RATIO", "0.5")], 8, 4),
+        (vec![("CORES_MAX_RATIO", "0.1"), ("CORES_MIN", "2")], 8, 2),
+        (vec![("CORES_MIN", "2"), ("CORES", "6")], 8, 2),
+    ] {
+        assert_eq!(read(&changes, cpus).expect("settings").workers, workers, "{changes:?}");
+    }
+}
+
+#[test]
+fn durations() {
+    for (text, expected) in [
+        ("0", Some(Duration::ZERO)),
+        ("250ms", Some(Duration::from_millis(250))),
+        ("2m", Some(Duration::from_secs(120))),
+        ("365d", Some(Duration::from_secs(365 * 86_400))),
+        ("5", None),
+        ("1.5s", None),
+        ("-1s", None),
+        ("s", None),
+        ("99999999999999999999s", None),
+    ] {
+        assert_eq!(value::duration(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn names_lists_and_addresses() {
+    assert_eq!(
+        value::host_port("linkerd-dst.linkerd.svc.cluster.local.:8086"),
+        Some(("linkerd-dst.linkerd.svc.cluster.local.".into(), 8086))
+    );
+    assert_eq!(value::host_port("[::1]:1"), Some(("::1".into(), 1)));
+    assert_eq!(value::host_port("a b:1"), None);
+    assert_eq!(value::suffixes("svc.Cluster.local., ."), Some(vec!["svc.cluster.local".into(), "".into()]));
+    assert!(
+        value::ports("25,8000-8002").is_some_and(|p| p.contains(8001) && !p.contains(26) && p.iter(9).count() == 4)
+    );
+    assert_eq!(value::ports("9-8"), None);
+    assert_eq!(value::addresses("127.0.0.1:4140,[::1]:4140").map(|a| a.len()), Some(2));
+    assert_eq!(value::networks("fd00::/8").map(|n| n[0].1), Some(8));
+}
+
+#[test]
+fn remote_services_need_tls_and_local_ones_have_none() {
+    let s = read(
+        &[
+            ("POLICY_SVC_ADDR", "policy.linkerd.svc.:8090"),
+            ("POLICY_SVC_NAME", "policy.identity"),
+            ("DESTINATION_SVC_NAME", "ignored.here"),
+        ],
+        1,
+    )
+    .expect("settings");
+    assert_eq!(s.control.policy.name.as_deref(), Some("policy.identity"));
+    assert!(s.control.destination.name.is_none() && s.control.destination.local());
+}
