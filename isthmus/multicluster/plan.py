@@ -14,7 +14,9 @@ from isthmus import names
 from isthmus.multicluster import spec, world
 
 MIRRORS = 10_000
-"""Mirrors one Link may have; a further export gets the condition QuotaExceeded, those that exist stay."""
+"""Mirrors one Link may have; a further export gets the condition QuotaExceeded, those that exist stay.
+
+Keys decided at the same instant do not see each other: there may be as many more as there are writers (see `mirror`)."""
 PORTS = 100
 """Ports of one mirror; a Service with more is refused."""
 COPIED_KEYS = 64
@@ -96,11 +98,6 @@ def decide(now: World, key: names.Key) -> Decision:
     first = _namespace(now, wanted.namespace)
     left = f"not carried: {', '.join(export.left_out)}" if export.left_out else ""
     return Decision(first + astray + tuple(_mirror(now, export, wanted)), Condition(True, "Mirrored", left, wanted))
-
-
-def everything(now: World) -> Mapping[names.Key, Decision]:
-    """`decide` for every key; the whole desired state against the whole present."""
-    return {key: decide(now, key) for key in sorted(keys(now), key=str)}
 
 
 def probes(now: World) -> tuple[Action, ...]:
