@@ -4,4 +4,6 @@
 //! Never here: a connection of the application, or anything a request waits for.
 
 pub mod env;
+pub mod identity;
+pub mod link;
 pub mod logger;

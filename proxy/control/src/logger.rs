@@ -62,7 +62,7 @@ impl Filter {
     }
 
     fn max(&self) -> LevelFilter {
-        self.targets.iter().map(|(_, level)| *level).fold(self.default, LevelFilter::max)
+        self.targets.iter().map(|(_, level)| *level).fold(self.default, Ord::max)
     }
 }
 

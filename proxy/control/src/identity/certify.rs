@@ -1,0 +1,148 @@
+//! The renewal loop: ask, check, publish, sleep to 70 % of the life that is left.
+//!
+//! Limits: one request at a time, 5 s each; a failure is tried again after 100 ms .. 10 s while there is no certificate, and
+//! between `min_refresh` / 10 and `min_refresh` once there is one.
+
+use super::{Anchors, Key};
+use crate::env::{Backoff, Identity};
+use crate::link::{Link, Wait};
+use linkerd2_proxy_api::identity::identity_client::IdentityClient;
+use linkerd2_proxy_api::identity::{CertifyRequest, CertifyResponse};
+use metrics::{Registry, families};
+use rustls::ClientConfig;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio::time;
+
+const ONE_CALL: Duration = Duration::from_secs(5);
+/// How often a file of trust anchors is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What a renewal brought.
+pub struct Renewed {
+    /// For workers and links.
+    pub credentials: table::Credentials,
+    /// End of the certificate.
+    pub until: SystemTime,
+}
+
+/// Keeps `slot` filled for ever. `anchors_slot`: the anonymous client configuration of the identity link.
+pub async fn run(
+    settings: Identity,
+    key: Key,
+    mut anchors: Anchors,
+    link: Arc<Link>,
+    slot: watch::Sender<Option<Arc<table::Credentials>>>,
+    anchors_slot: watch::Sender<Arc<ClientConfig>>,
+    registry: Arc<Registry>,
+) {
+    let mut wait = Wait::new(Backoff::default());
+    loop {
+        let asked = renew(&settings, &key, &anchors, &link).await;
+        count(&registry, asked.as_ref().map(|r| r.until).ok());
+        let pause = match asked {
+            Ok(renewed) => {
+                wait = Wait::new(slow(settings.min_refresh));
+                let pause = refresh_after(renewed.until, SystemTime::now(), settings.min_refresh, settings.max_refresh);
+                log::info!("certified as {}; renewal in {pause:?}", settings.id);
+                slot.send_replace(Some(Arc::new(renewed.credentials)));
+                pause
+            }
+            Err(error) => {
+                let pause = wait.after_failure(fastrand::f64());
+                log::warn!("not certified by {}: {error}; again in {pause:?}", link.address());
+                pause
+            }
+        };
+        sleep(pause, &mut anchors, &anchors_slot).await;
+    }
+}
+
+fn slow(min_refresh: Duration) -> Backoff {
+    Backoff {
+        min: (min_refresh / 10).max(Duration::from_millis(100)),
+        max: min_refresh.max(Duration::from_secs(1)),
+        jitter: 0.5,
+    }
+}
+
+/// Sleeps, but wakes at once when the trust anchors have changed: a new chain may be needed.
+async fn sleep(pause: Duration, anchors: &mut Anchors, slot: &watch::Sender<Arc<ClientConfig>>) {
+    let until = time::Instant::now() + pause;
+    while time::Instant::now() < until {
+        time::sleep_until(until.min(time::Instant::now() + LOOK)).await;
+        if anchors.refresh() {
+            match tls::anonymous_client(&anchors.roots) {
+                Ok(config) => drop(slot.send_replace(config)),
+                Err(error) => log::warn!("trust anchors: {error}"),
+            }
+            return;
+        }
+    }
+}
+
+async fn renew(settings: &Identity, key: &Key, anchors: &Anchors, link: &Link) -> Result<Renewed, String> {
+    let token = tokio::fs::read(&settings.token_file).await;
+    let token = token.map_err(|error| format!("{}: {error}", settings.token_file.display()))?;
+    let request =
+        CertifyRequest { identity: settings.id.to_string(), token, certificate_signing_request: key.csr.clone() };
+    let call = async {
+        let mut client = IdentityClient::new(link.channel().await?);
+        client.certify(request).await.map_err(|status| format!("{:?}: {}", status.code(), cause(&status)))
+    };
+    let answer = time::timeout(ONE_CALL, call).await.map_err(|_| format!("no answer within {ONE_CALL:?}"))??;
+    check(settings, key, anchors, &answer.into_inner())
+}
+
+/// The status message, or what lies under it when the transport failed.
+fn cause(status: &tonic::Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Takes an answer only when it chains to our anchors, is for us, fits our key and has a future.
+pub(super) fn check(
+    settings: &Identity,
+    key: &Key,
+    anchors: &Anchors,
+    answer: &CertifyResponse,
+) -> Result<Renewed, String> {
+    let until = answer.valid_until.ok_or("the answer has no valid_until")?;
+    let seconds = u64::try_from(until.seconds).map_err(|_| "valid_until lies before 1970")?;
+    let until = UNIX_EPOCH + Duration::from_secs(seconds);
+    if until <= SystemTime::now() {
+        return Err("the certificate has already ended".into());
+    }
+    let credentials = tls::credentials(
+        &settings.id,
+        &settings.server_name,
+        &answer.leaf_certificate,
+        &answer.intermediate_certificates,
+        &key.pkcs8,
+        &anchors.roots,
+    );
+    Ok(Renewed { credentials: credentials.map_err(|error| error.to_string())?, until })
+}
+
+/// 70 % of what is left, clamped.
+pub(super) fn refresh_after(until: SystemTime, now: SystemTime, min: Duration, max: Duration) -> Duration {
+    let left = until.duration_since(now).unwrap_or(Duration::ZERO);
+    (left * 7 / 10).clamp(min, max.max(min))
+}
+
+fn count(registry: &Registry, until: Option<SystemTime>) {
+    let shard = registry.control_shard();
+    let result = if until.is_some() { "ok" } else { "error" };
+    shard.add(registry.counter(&families::CERT_REFRESHES_TOTAL, &[("result", result)]), 1);
+    let seconds = |t: SystemTime| t.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
+    if let Some(until) = until {
+        shard.gauge_set(registry.gauge(&families::CERT_EXPIRATION, &[]), seconds(until));
+        shard.gauge_set(registry.gauge(&families::CERT_REFRESH, &[]), seconds(SystemTime::now()));
+    }
+}

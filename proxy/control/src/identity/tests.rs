@@ -1,0 +1,118 @@
+use super::certify::{check, refresh_after};
+use super::{Anchors, Key};
+use crate::env::{Authority, Identity};
+use linkerd2_proxy_api::identity::CertifyResponse;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair,
+};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const NAME: &str = "web.default.serviceaccount.identity.linkerd.cluster.local";
+
+struct Signer {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn signer() -> Signer {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["root.test".into()]).expect("params");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = params.self_signed(&key).expect("a root").pem();
+    Signer { pem, issuer: Issuer::new(params, key) }
+}
+
+fn identity(name: &str) -> Identity {
+    Identity {
+        service: Authority { host: "localhost.".into(), port: 1, name: None },
+        dir: None,
+        token_file: "/none".into(),
+        trust_anchors: String::new(),
+        trust_anchors_file: None,
+        id: name.into(),
+        server_name: name.into(),
+        min_refresh: Duration::from_secs(10),
+        max_refresh: Duration::from_secs(86_400),
+    }
+}
+
+fn signed(signer: &Signer, key: &Key, life: i64) -> CertifyResponse {
+    let mut csr = CertificateSigningRequestParams::from_der(&key.csr.clone().into()).expect("a request");
+    csr.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = csr.signed_by(&signer.issuer).expect("a leaf");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs().cast_signed();
+    CertifyResponse {
+        leaf_certificate: leaf.der().to_vec(),
+        intermediate_certificates: Vec::new(),
+        valid_until: Some(prost_types::Timestamp { seconds: now + life, nanos: 0 }),
+    }
+}
+
+#[test]
+fn a_request_made_here_is_signed_and_taken() {
+    let signer = signer();
+    let key = Key::load(None, NAME).expect("a key");
+    let anchors = Anchors::new(&signer.pem, None).expect("anchors");
+    let renewed = check(&identity(NAME), &key, &anchors, &signed(&signer, &key, 600)).expect("credentials");
+    assert_eq!(&*renewed.credentials.identity, NAME);
+}
+
+#[test]
+fn answers_that_do_not_fit_are_refused() {
+    let (ours, other) = (signer(), signer());
+    let key = Key::load(None, NAME).expect("a key");
+    let second = Key::load(None, NAME).expect("a key");
+    let anchors = Anchors::new(&ours.pem, None).expect("anchors");
+    let good = signed(&ours, &key, 600);
+    for (case, who, answer) in [
+        ("ended", NAME, signed(&ours, &key, -1)),
+        ("other anchors", NAME, signed(&other, &key, 600)),
+        ("someone else's name", "api.default.serviceaccount.identity.linkerd.cluster.local", good.clone()),
+        ("another key", NAME, signed(&ours, &second, 600)),
+        ("no leaf", NAME, CertifyResponse { leaf_certificate: Vec::new(), ..good.clone() }),
+        ("no end", NAME, CertifyResponse { valid_until: None, ..good }),
+    ] {
+        assert!(check(&identity(who), &key, &anchors, &answer).is_err(), "{case}");
+    }
+}
+
+#[test]
+fn renewal_comes_at_seventy_percent_within_its_bounds() {
+    let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let after = |left: u64| {
+        refresh_after(now + Duration::from_secs(left), now, Duration::from_secs(10), Duration::from_secs(3600))
+            .as_secs()
+    };
+    assert_eq!([after(1000), after(5), after(86_400)], [700, 10, 3600]);
+    assert_eq!(
+        refresh_after(now - Duration::from_secs(9), now, Duration::from_secs(10), Duration::from_secs(60)).as_secs(),
+        10
+    );
+}
+
+#[test]
+fn files_of_the_identity_folder_are_used_and_half_a_pair_is_refused() {
+    let dir = std::env::temp_dir().join(format!("isthmus-key-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a folder");
+    let made = Key::load(Some(&dir), NAME).expect("a key");
+    std::fs::write(dir.join("key.p8"), &made.pkcs8).expect("written");
+    assert!(Key::load(Some(&dir), NAME).is_err_and(|e| e.contains("both or neither")));
+    std::fs::write(dir.join("csr.der"), &made.csr).expect("written");
+    assert!(Key::load(Some(&dir), NAME).is_ok_and(|k| k.csr == made.csr && k.pkcs8 == made.pkcs8));
+    std::fs::remove_dir_all(&dir).expect("removed");
+}
+
+#[test]
+fn anchors_follow_their_file_and_ignore_a_broken_one() {
+    let (first, second) = (signer(), signer());
+    let file = std::env::temp_dir().join(format!("isthmus-anchors-{}.pem", std::process::id()));
+    std::fs::write(&file, &first.pem).expect("written");
+    let mut anchors = Anchors::new("", Some(file.clone())).expect("anchors");
+    assert!(!anchors.refresh());
+    std::fs::write(&file, "broken").expect("written");
+    assert!(!anchors.refresh());
+    std::fs::write(&file, format!("{}{}", first.pem, second.pem)).expect("written");
+    assert!(anchors.refresh() && anchors.roots.len() == 2);
+    std::fs::remove_file(&file).expect("removed");
+}
