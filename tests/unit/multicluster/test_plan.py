@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-import sim
+from tests.unit.multicluster import sim
 from isthmus import names
 from isthmus.multicluster import plan, spec, world
 from sim import MIRROR, WEB, Sim, remote_slice, service

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import sim
+from tests.unit.multicluster import sim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus import names

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Make `isthmus/rpc/` from the proxy API's own .proto files. In: crate linkerd2-proxy-api, at the version proxy/Cargo.toml pins.
+
+Out, beside isthmus/rpc/__init__.py and never committed: `<file>_pb2.py` with its `.pyi`, and `<file>_grpc.py` with typed clients for
+each file that defines a service. The crate is taken from cargo's own cache, or fetched by cargo; `ISTHMUS_PROTO` names a folder instead.
+Never here: messages of our own (the contract is Linkerd's, see docs/decisions).
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+from google.protobuf import descriptor_pb2
+from grpc_tools import protoc
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "isthmus" / "rpc"
+CRATE = "linkerd2-proxy-api"
+PACKAGE = "isthmus/rpc"
+_IMPORT = re.compile(r'^import "([a-z_]+\.proto)";', re.MULTILINE)
+
+
+def version() -> str:
+    """The crate's version, which the proxy's workspace pins."""
+    pinned = tomllib.loads((ROOT / "proxy" / "Cargo.toml").read_text())["workspace"]["dependencies"][CRATE]["version"]
+    return str(pinned).lstrip("=")
+
+
+def crate(wanted: str) -> pathlib.Path:
+    """The crate's folder of .proto files; cargo fetches it when it is not there yet."""
+    if named := os.environ.get("ISTHMUS_PROTO"):
+        return pathlib.Path(named)
+    home = pathlib.Path(os.environ.get("CARGO_HOME") or pathlib.Path.home() / ".cargo")
+    pattern = f"registry/src/*/{CRATE}-{wanted}/proto"
+    if not any(home.glob(pattern)):
+        fetch(wanted)
+    found = sorted(home.glob(pattern))
+    if not found:
+        sys.exit(f"cargo did not bring {CRATE} {wanted}: set ISTHMUS_PROTO to a folder with its .proto files")
+    return found[0]
+
+
+def fetch(wanted: str) -> None:
+    """Let cargo download the crate, by a manifest that asks for nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder)
+        (place / "src").mkdir()
+        (place / "src" / "lib.rs").touch()
+        manifest = '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\n'
+        (place / "Cargo.toml").write_text(f'{manifest}{CRATE} = "={wanted}"\n')
+        try:
+            subprocess.run(["cargo", "fetch", "--quiet"], cwd=place, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(
+                f"{CRATE} {wanted} could not be fetched by cargo ({error}): is Rust installed, is its registry in reach?"
+            )
+
+
+def stage(source: pathlib.Path, folder: pathlib.Path) -> list[str]:
+    """Copy the files as members of our package, so that what protoc writes imports its neighbours; returns their names."""
+    (folder / PACKAGE).mkdir(parents=True)
+    listed = sorted(p for p in source.glob("*.proto"))
+    for proto in listed:
+        text = _IMPORT.sub(rf'import "{PACKAGE}/\1";', proto.read_text())
+        # The crate keeps this well-known type in a folder of its own; every protobuf runtime has it under its usual name.
+        text = text.replace("google/protobuf/timestamp/timestamp.proto", "google/protobuf/timestamp.proto")
+        (folder / PACKAGE / proto.name).write_text(text)
+    return [f"{PACKAGE}/{proto.name}" for proto in listed]
+
+
+def compile_all(folder: pathlib.Path, files: list[str]) -> descriptor_pb2.FileDescriptorSet:
+    """Run protoc; returns what it understood, for the clients."""
+    known = pathlib.Path(protoc.__file__).parent / "_proto"
+    described = folder / "set.bin"
+    words = [f"-I{folder}", f"-I{known}", f"--python_out={folder}", f"--pyi_out={folder}", f"-o{described}"]
+    if code := protoc.main(["protoc", *words, *files]):
+        sys.exit(f"protoc ended with {code}")
+    return descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
+
+
+def client(file: descriptor_pb2.FileDescriptorProto) -> str:
+    """The text of `<file>_grpc.py`: for each service its full name and a client on a `grpc.aio` channel."""
+    used: set[str] = set()
+
+    def typed(name: str) -> str:
+        """`.io.linkerd.proxy.destination.Update` -> `destination_pb2.Update`."""
+        package, message = re.fullmatch(r"\.io\.linkerd\.proxy\.([a-z_]+)\.(.+)", name, re.ASCII).groups()  # type: ignore[union-attr]
+        used.add(f"{package}_pb2")
+        return f"{package}_pb2.{message}"
+
+    body: list[str] = []
+    for service in file.service:
+        full = f"{file.package}.{service.name}"
+        body += [
+            "",
+            "",
+            f"class {service.name}:",
+            f'    """Client of `{full}`; its methods are named as on the wire."""',
+            "",
+        ]
+        body += [f'    NAME = "{full}"', "", "    def __init__(self, channel: grpc.aio.Channel) -> None:"]
+        for method in service.method:
+            takes, gives = typed(method.input_type), typed(method.output_type)
+            shape = "UnaryStream" if method.server_streaming else "UnaryUnary"
+            make = "unary_stream" if method.server_streaming else "unary_unary"
+            body += [
+                f"        self.{method.name}: grpc.aio.{shape}MultiCallable[{takes}, {gives}] = channel.{make}(",
+                f'            "/{full}/{method.name}",',
+                f"            request_serializer={takes}.SerializeToString,",
+                f"            response_deserializer={gives}.FromString,",
+                "        )",
+            ]
+    imports = ", ".join(sorted(used))
+    head = f'"""Clients made by tools/gen_rpc.py from {file.name.rpartition("/")[2]}. Do not edit."""'
+    return "\n".join(
+        [
+            head,
+            "",
+            "from __future__ import annotations",
+            "",
+            "import grpc.aio",
+            "",
+            f"from isthmus.rpc import {imports}",
+            *body,
+            "",
+        ]
+    )
+
+
+def main() -> int:
+    """Generate, then put each file in its place at once."""
+    source = crate(version())
+    with tempfile.TemporaryDirectory(dir=ROOT / "isthmus", prefix=".rpc-") as temporary:
+        folder = pathlib.Path(temporary)
+        understood = compile_all(folder, stage(source, folder))
+        made = folder / PACKAGE
+        for file in understood.file:
+            if file.service:
+                name = pathlib.PurePath(file.name).stem
+                (made / f"{name}_grpc.py").write_text(client(file))
+        written = [p for p in sorted(made.iterdir()) if p.suffix != ".proto"]
+        for path in written:
+            path.replace(OUT / path.name)
+    print(f"rpc: {len(written)} files from {CRATE} {version()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
