@@ -1,0 +1,151 @@
+"""What the machine must have. In: the cache folder. Out: `Tools`, or one sentence that names what is missing.
+
+Small packages are installed by apt-get when root (none of them starts a service); containerd, runc and the CNI plugins are only
+unpacked into the cache, so that no service of the user's system is started or changed; where the system has them already, those are used.
+Never here: another package manager. On other distributions the sentence says which programs to install.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+
+from isthmus import errors
+
+Say = Callable[[str], None]
+
+INSTALLED = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "mount": "mount",
+}
+UNPACKED = {"containerd": "containerd", "ctr": "containerd", "runc": "runc"}
+CNI_PACKAGE = "containernetworking-plugins"
+CNI_PLUGINS = ("ptp", "host-local", "portmap")
+CNI_DIRS = (pathlib.Path("/usr/lib/cni"), pathlib.Path("/opt/cni/bin"))
+SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tools:
+    """Where a node finds its programs: a search path, the folder of CNI plugins, containerd's major version."""
+
+    path: str
+    cni: pathlib.Path
+    containerd_major: int
+
+
+def root(euid: int, platform: str = sys.platform) -> None:
+    """Refuse anything but root on Linux. Raises IsthmusError."""
+    if platform != "linux":
+        raise errors.IsthmusError(
+            f"the lab runs on Linux, this is {platform}", hint="use kubeconfig contexts of clusters you have"
+        )
+    if euid != 0:
+        raise errors.IsthmusError(
+            "the lab makes network namespaces and control groups, which needs root", hint="sudo isthmus lab up"
+        )
+
+
+def find(cache: pathlib.Path, say: Say) -> Tools:
+    """All tools, fetched where they are missing. Raises IsthmusError."""
+    system = os.environ.get("PATH", "").split(":")
+    path = ":".join(dict.fromkeys([*filter(None, system), *SBIN]))
+    _install(sorted({deb for exe, deb in INSTALLED.items() if not shutil.which(exe, path=path)}), say)
+    unpacked = cache / "lab-deb"
+    path = f"{path}:{unpacked}/usr/bin:{unpacked}/usr/sbin"
+    cni_dirs = (*CNI_DIRS, unpacked / "usr/lib/cni")
+    missing = {deb for exe, deb in UNPACKED.items() if not shutil.which(exe, path=path)}
+    if cni(cni_dirs) is None:
+        missing.add(CNI_PACKAGE)
+    _unpack(sorted(missing), unpacked, say)
+    found = cni(cni_dirs)
+    for exe in UNPACKED:
+        if not shutil.which(exe, path=path):
+            raise errors.IsthmusError(
+                f"the program {exe} is not there after unpacking {UNPACKED[exe]}", hint=f"install {UNPACKED[exe]}"
+            )
+    if found is None:
+        raise errors.IsthmusError(
+            f"the CNI plugins are not there after unpacking {CNI_PACKAGE}", hint=f"install {CNI_PACKAGE}"
+        )
+    return Tools(path, found, containerd_major(path))
+
+
+def cni(folders: tuple[pathlib.Path, ...]) -> pathlib.Path | None:
+    """The first folder that holds every plugin the lab uses."""
+    return next((d for d in folders if all((d / plugin).exists() for plugin in CNI_PLUGINS)), None)
+
+
+def containerd_major(path: str) -> int:
+    """1 or 2, of the containerd in this search path. Raises IsthmusError when it does not run."""
+    return major(_ask("containerd", path))
+
+
+def major(said: str) -> int:
+    """The major version in `containerd --version`: `containerd NAME 1.6.20~ds1 ...` or `containerd NAME v2.0.4 ...`."""
+    found = re.search(r"\sv?(\d+)\.\d+\.\d+", said)
+    if not found:
+        raise errors.IsthmusError(
+            f"containerd does not say its version: {said.strip()!r}", hint="containerd 1.6 or later"
+        )
+    return int(found[1])
+
+
+def _ask(program: str, path: str) -> str:
+    exe = shutil.which(program, path=path) or program
+    done = subprocess.run([exe, "--version"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise errors.IsthmusError(f"{program} does not run: {done.stderr.strip()}", hint="install the library it names")
+    return done.stdout
+
+
+def _install(debs: list[str], say: Say) -> None:
+    if not debs:
+        return
+    if not shutil.which("apt-get"):
+        raise errors.IsthmusError(
+            f"programs are missing: {' '.join(debs)} (Debian's package names)",
+            hint="install them with your package manager",
+        )
+    say(f"installing {' '.join(debs)}")
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *debs]
+    _apt(command, env, f"apt-get install {' '.join(debs)}")
+
+
+def _unpack(debs: list[str], target: pathlib.Path, say: Say) -> None:
+    if not debs:
+        return
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise errors.IsthmusError(
+            f"programs are missing: {' '.join(debs)} (Debian's package names)",
+            hint="install them with your package manager",
+        )
+    say(f"fetching {' '.join(debs)} into {target} (nothing is installed)")
+    target.mkdir(parents=True, exist_ok=True)
+    command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *debs]
+    _apt(command, dict(os.environ), f"apt-get install {' '.join(debs)}", cwd=target)
+    for deb in debs:
+        for file in target.glob(f"{deb}_*.deb"):
+            subprocess.run(["dpkg-deb", "-x", file.name, "."], cwd=target, check=True)
+            file.unlink()
+
+
+def _apt(command: list[str], env: dict[str, str], advice: str, cwd: pathlib.Path | None = None) -> None:
+    """Run apt-get; the lists of packages may be missing or old, so once more after an update."""
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True, check=False)
+        done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise errors.IsthmusError(f"apt-get failed: {last}", hint=advice)

@@ -1,0 +1,56 @@
+"""A node's own calls to its API server while it starts. In: a `Cluster`. Out: status and JSON. Plain standard library, so that process 1 stays small.
+
+Never here: watches or retries; `load-balancer` and everybody else use `isthmus.kube`.
+"""
+
+import http.client
+import json
+import ssl
+
+from isthmus.lab import layout
+
+TIMEOUT = 5.0
+
+
+class Api:
+    """The API server on the node's loopback, as administrator."""
+
+    def __init__(self, cluster: layout.Cluster) -> None:
+        pki = cluster.dir / "pki"
+        self._tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self._tls.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+        """Status and decoded answer; status 0 while nothing listens or answers."""
+        link = http.client.HTTPSConnection("127.0.0.1", layout.API_PORT, timeout=TIMEOUT, context=self._tls)
+        try:
+            link.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+            answer = link.getresponse()
+            return answer.status, _decode(answer.read())
+        except (OSError, http.client.HTTPException):
+            return 0, {}
+        finally:
+            link.close()
+
+    def has(self, path: str) -> bool:
+        """Whether a GET answers 200."""
+        return self.call("GET", path)[0] == 200
+
+    def node_ready(self, name: str) -> bool:
+        """Whether the kubelet reports the node Ready."""
+        status = self.call("GET", f"/api/v1/nodes/{name}")[1].get("status")
+        conditions = status.get("conditions", []) if isinstance(status, dict) else []
+        return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+    def available(self, path: str) -> bool:
+        """Whether a Deployment has a pod that serves."""
+        status = self.call("GET", path)[1].get("status")
+        return isinstance(status, dict) and int(status.get("availableReplicas", 0)) > 0
+
+
+def _decode(text: bytes) -> dict[str, object]:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,41 @@
+"""What `lab up` tells a node, as one JSON file: its cluster, where the programs are, which images to load.
+
+In: a `layout.Cluster` and the tools that were found. Out: `Spec`, written by `save`, read by the node's `load`.
+Never here: defaults; both sides see the same values.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from isthmus.lab import layout
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spec:
+    """Everything process number 1 of a node has to know. `path` is searched for programs; `cgroup` is the version, 1 or 2."""
+
+    cluster: layout.Cluster
+    nodes: bool
+    bin: pathlib.Path
+    path: str
+    cni: pathlib.Path
+    containerd_major: int
+    cgroup: int
+    images: tuple[pathlib.Path, ...]
+    keep: tuple[pathlib.Path, ...]
+
+    def save(self, file: pathlib.Path) -> None:
+        """Write the spec for the node."""
+        file.write_text(json.dumps(dataclasses.asdict(self), default=str, indent=1))
+
+
+def load(file: pathlib.Path) -> Spec:
+    """Read what `save` wrote."""
+    said = json.loads(file.read_text())
+    own = said.pop("cluster")
+    cluster = layout.Cluster(own["name"], own["index"], own["block"], own["netns"], pathlib.Path(own["dir"]))
+    folders = {key: tuple(pathlib.Path(p) for p in said.pop(key)) for key in ("images", "keep")}
+    return Spec(
+        cluster=cluster, bin=pathlib.Path(said.pop("bin")), cni=pathlib.Path(said.pop("cni")), **folders, **said
+    )
