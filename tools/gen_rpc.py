@@ -15,7 +15,6 @@ import tempfile
 import tomllib
 
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "isthmus" / "rpc"
@@ -74,11 +73,9 @@ def stage(source: pathlib.Path, folder: pathlib.Path) -> list[str]:
 
 def compile_all(folder: pathlib.Path, files: list[str]) -> descriptor_pb2.FileDescriptorSet:
     """Run protoc; returns what it understood, for the clients."""
-    known = pathlib.Path(protoc.__file__).parent / "_proto"
     described = folder / "set.bin"
-    words = [f"-I{folder}", f"-I{known}", f"--python_out={folder}", f"--pyi_out={folder}", f"-o{described}"]
-    if code := protoc.main(["protoc", *words, *files]):
-        sys.exit(f"protoc ended with {code}")
+    words = [f"-I{folder}", f"--python_out={folder}", f"--pyi_out={folder}", f"-o{described}"]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *words, *files], check=True)
     return descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
 
 
@@ -116,19 +113,16 @@ def client(file: descriptor_pb2.FileDescriptorProto) -> str:
             ]
     imports = ", ".join(sorted(used))
     head = f'"""Clients made by tools/gen_rpc.py from {file.name.rpartition("/")[2]}. Do not edit."""'
-    return "\n".join(
-        [
-            head,
-            "",
-            "from __future__ import annotations",
-            "",
-            "import grpc.aio",
-            "",
-            f"from isthmus.rpc import {imports}",
-            *body,
-            "",
-        ]
-    )
+    top = [
+        head,
+        "",
+        "from __future__ import annotations",
+        "",
+        "import grpc.aio",
+        "",
+        f"from isthmus.rpc import {imports}",
+    ]
+    return "\n".join([*top, *body, ""])
 
 
 def main() -> int:

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.multicluster import sim
+
 from isthmus import names
 from isthmus.multicluster import plan, spec, world
-from sim import MIRROR, WEB, Sim, remote_slice, service
+from tests.unit.multicluster import sim
+from tests.unit.multicluster.sim import MIRROR, WEB, Sim, remote_slice, service
 
 SLICE = names.Key("shop", "web-west.ipv4")
 

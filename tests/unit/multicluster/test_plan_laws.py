@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from tests.unit.multicluster import sim
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from isthmus import names
 from isthmus.multicluster import plan, world
-from sim import Sim, remote_slice, service
+from tests.unit.multicluster import sim
+from tests.unit.multicluster.sim import Sim, remote_slice, service
 
 NAMES = st.sampled_from(["a", "a-b", "b", "probe", "a" * 63])
 PLACES = st.sampled_from(["shop", "lab", "linkerd-multicluster", "missing"])
