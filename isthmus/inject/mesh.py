@@ -1,0 +1,71 @@
+"""What all proxies of one control plane share. In: the values and trust anchors the control plane stores. Out: a `Mesh`.
+
+Never here: one pod's settings (see `decide`), I/O. `from_values` reads what `isthmus.install` wrote into ConfigMap `linkerd-config`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from isthmus import knobs, names
+from isthmus.errors import BadValue
+
+FIREWALL_MODES = ("nft", "iptables-nft", "iptables-legacy")
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A control plane as a new proxy must know it. `anchors` is PEM; `tag` the version of images and proxies."""
+
+    anchors: str
+    tag: str
+    control_ns: str = names.CONTROL_NS
+    trust_domain: str = names.CLUSTER_DOMAIN
+    cluster_domain: str = names.CLUSTER_DOMAIN
+    cluster_networks: str = names.CLUSTER_NETWORKS
+    firewall_mode: str = "nft"
+    defaults: knobs.Settings = field(default_factory=knobs.Settings)
+
+    @property
+    def anchors_digest(self) -> str:
+        """What a pod's annotation `linkerd.io/trust-root-sha256` says."""
+        return hashlib.sha256(self.anchors.encode()).hexdigest()
+
+    def identity(self, account: str) -> str:
+        """The identity of a control plane ServiceAccount."""
+        return names.identity(account, self.control_ns, self.control_ns, self.trust_domain)
+
+
+def split_image(image: str) -> tuple[str, str]:
+    """`registry:5000/name:tag` as (`registry:5000/name`, `tag`); the tag may be empty."""
+    head, colon, tag = image.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (image, "")
+
+
+def from_values(values: Mapping[str, Any], anchors: str, *, control_ns: str) -> Mesh:
+    """The Mesh that stored `values` describe.
+
+    Raises:
+        BadValue: a value the injector cannot use; its key is given as `<key> in ConfigMap linkerd-config`.
+    """
+    where = "in ConfigMap linkerd-config"
+    image, tag = split_image(str(values.get("proxyImage", "")))
+    proxy = cast("Mapping[str, object]", values.get("proxy") or {})
+    texts = {key: str(value) for key, value in proxy.items()}
+    base = knobs.Settings(image_pull_policy=str(values.get("imagePullPolicy", "IfNotPresent")))
+    mode = str(values.get("firewallMode", "nft"))
+    if mode not in FIREWALL_MODES:
+        raise BadValue(f"firewallMode {where}", mode, '"nft"')
+    if image:
+        texts = {"proxy-image": image, **texts}
+    return Mesh(
+        anchors=anchors.strip() + "\n",
+        tag=tag or str(values.get("isthmusVersion", "")),
+        control_ns=control_ns,
+        trust_domain=str(values.get("identityTrustDomain") or names.CLUSTER_DOMAIN),
+        cluster_domain=str(values.get("clusterDomain") or names.CLUSTER_DOMAIN),
+        cluster_networks=str(values.get("clusterNetworks") or names.CLUSTER_NETWORKS),
+        firewall_mode=mode,
+        defaults=knobs.overlay(base, texts, where),
+    )
