@@ -13,6 +13,7 @@ import click
 from isthmus import errors
 from isthmus.lab import access, build, layout, lifecycle, net, status
 from isthmus.lab.image import catalog
+from isthmus.lab.node import spec
 
 
 def say(line: str) -> None:
@@ -95,9 +96,9 @@ def kubeconfig(path: bool, merge: bool) -> None:
 def kubectl(cluster: str, args: tuple[str, ...]) -> None:
     """Run kubectl against CLUSTER."""
     made = current()
-    context = made.cluster(cluster).name
-    program = layout.cache_dir(os.environ) / "lab-bin" / build.key() / "kubectl"
-    os.execv(program, ["kubectl", "--kubeconfig", str(made.kubeconfig), "--context", context, *args])
+    chosen = made.cluster(cluster)
+    line = ["kubectl", "--kubeconfig", str(made.kubeconfig), "--context", chosen.name, *args]
+    os.execv(spec.load(chosen.dir / "node.json").bin / "kubectl", line)  # noqa: S606 - a terminal needs the very process
 
 
 @lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -105,8 +106,8 @@ def kubectl(cluster: str, args: tuple[str, ...]) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(where: str, command: tuple[str, ...]) -> None:
     """Run COMMAND inside a node, or in the network outside of the clusters (`ops`)."""
-    line = status.entered(current(), where, list(command))
-    os.execvp(line[0], line)
+    line = status.entered(current(), where, list(command[1:] if command[0] == "--" else command))
+    os.execvp(line[0], line)  # noqa: S606 - a terminal needs the very process
 
 
 @lab.command()

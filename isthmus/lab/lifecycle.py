@@ -7,7 +7,7 @@ Never here: what a node does inside (`node/`), or anything in the root namespace
 
 import contextlib
 import dataclasses
-import datetime
+import datetime as dt
 import fcntl
 import json
 import os
@@ -121,7 +121,7 @@ def _start(lab: layout.Lab, tools: needs.Tools, binaries: pathlib.Path, images: 
     starts: list[Start] = []
     for cluster in lab.clusters:
         cluster.dir.mkdir(parents=True)
-        keys.make(cluster, datetime.datetime.now(datetime.UTC))
+        keys.make(cluster, dt.datetime.now(dt.UTC))
         keep = tuple(
             dict.fromkeys(_code_folders() + [lab.dir, binaries, *(i.parent for i in images[:1]), *_unpacked(tools)])
         )

@@ -17,12 +17,15 @@ from isthmus import errors
 from isthmus.lab import layout
 
 RUN_NETNS = pathlib.Path("/run/netns")
+MADE_BY_US = pathlib.Path("/run/isthmus-made-netns")
 CLONE_NEWNET = 0x40000000
 
 
 def up(lab: layout.Lab) -> None:
     """Make the namespaces and cables, in two batches of `ip` that each run as one child."""
     ops = lab.ops_netns
+    if not _mounted():  # the first `ip netns add` of a machine mounts the folder on itself: remember to undo it
+        MADE_BY_US.write_text("folder" if not RUN_NETNS.exists() else "mount")
     add = [f"netns add {ops}", *(f"netns add {c.netns}" for c in lab.clusters)]
     _ip(None, add)
     inside = [
@@ -53,6 +56,11 @@ def down(tag: str) -> None:
     """Delete every namespace of the lab with this tag, also those of a half-made one."""
     for name in existing(tag):
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    if MADE_BY_US.exists() and not any(RUN_NETNS.iterdir()):
+        subprocess.run(["umount", str(RUN_NETNS)], check=False, capture_output=True)
+        if MADE_BY_US.read_text() == "folder":
+            RUN_NETNS.rmdir()
+        MADE_BY_US.unlink()
 
 
 def existing(tag: str) -> list[str]:
@@ -119,6 +127,10 @@ def enter(netns: str) -> None:
             raise OSError(code, os.strerror(code))
     finally:
         os.close(fd)
+
+
+def _mounted() -> bool:
+    return any(line.split()[1] == str(RUN_NETNS) for line in pathlib.Path("/proc/self/mounts").read_text().splitlines())
 
 
 def _no_routing(netns: str) -> None:

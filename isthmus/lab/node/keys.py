@@ -6,7 +6,7 @@ Never here: the mesh's own trust anchor.
 """
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import pathlib
@@ -19,14 +19,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from isthmus.lab import layout
 
-LIFE = datetime.timedelta(days=30)
+LIFE = dt.timedelta(days=30)
 COMPONENTS = ("kube-controller-manager", "kube-scheduler", "kube-proxy")
 
 
 class Authority:
     """A certificate authority with a P-256 key; `name` becomes NAME.crt and NAME.key."""
 
-    def __init__(self, folder: pathlib.Path, name: str, now: datetime.datetime) -> None:
+    def __init__(self, folder: pathlib.Path, name: str, now: dt.datetime) -> None:
         self.folder, self.now = folder, now
         self.key = _key(folder / f"{name}.key")
         self.subject = _name([(NameOID.COMMON_NAME, name)])
@@ -52,7 +52,7 @@ class Authority:
         _write(self.folder / f"{name}.crt", made.sign(self.key, hashes.SHA256()))
 
 
-def make(cluster: layout.Cluster, now: datetime.datetime) -> None:
+def make(cluster: layout.Cluster, now: dt.datetime) -> None:
     """All keys and kubeconfigs of a cluster."""
     folder = cluster.dir / "pki"
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,10 +110,10 @@ def _key(file: pathlib.Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime
 ) -> x509.CertificateBuilder:
     made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-    early = now - datetime.timedelta(minutes=5)
+    early = now - dt.timedelta(minutes=5)
     return made.serial_number(x509.random_serial_number()).not_valid_before(early).not_valid_after(now + LIFE)
 
 
