@@ -8,6 +8,7 @@ calls that touch the network. Never here: timers and tasks (see `mirror`), endpo
 """
 
 import asyncio
+import contextlib
 import enum
 import ipaddress
 import socket
@@ -201,3 +202,5 @@ async def _status(ip: str, port: int, host: str, path: str) -> int | None:
         return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit() else None
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

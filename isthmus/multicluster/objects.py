@@ -2,7 +2,7 @@
 
 `controller_objects` goes into every cluster that may be a source; `remote_access` into a target, one set for each source;
 `credentials` and `link` into the source, one set for each target. The gateway's objects are in `isthmus.install`.
-Never here: I/O, tokens being made (see `join`), Namespaces (see `isthmus.install`).
+Never here: I/O, tokens being made (see `link`), Namespaces (see `isthmus.install`).
 """
 
 import base64
@@ -45,15 +45,22 @@ def controller_objects(
     account = {"kind": "ServiceAccount", "name": CONTROLLER, "namespace": namespace}
     return [
         _doc("v1", "ServiceAccount", CONTROLLER, namespace),
-        _doc("rbac.authorization.k8s.io/v1", "ClusterRole", CONTROLLER, rules=_local_rules(create_namespaces)),
+        _doc(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            CONTROLLER,
+            rules=_local_rules(create_namespaces=create_namespaces),
+        ),
         _binding("ClusterRoleBinding", CONTROLLER, "ClusterRole", account),
         _doc("rbac.authorization.k8s.io/v1", "Role", CONTROLLER, namespace, rules=_link_rules()),
         _binding("RoleBinding", CONTROLLER, "Role", account, namespace),
-        _deployment(control_image, namespace, control_ns, pull_policy, replicas, create_namespaces, log_level),
+        _deployment(
+            control_image, namespace, control_ns, pull_policy, replicas, log_level, create_namespaces=create_namespaces
+        ),
     ]
 
 
-def _local_rules(create_namespaces: bool) -> list[Doc]:
+def _local_rules(*, create_namespaces: bool) -> list[Doc]:
     namespaces = [*_READ, "create"] if create_namespaces else _READ
     return [
         {"apiGroups": [""], "resources": ["services"], "verbs": _WRITE},
@@ -82,8 +89,9 @@ def _deployment(
     control_ns: str,
     pull_policy: str,
     replicas: int,
-    create_namespaces: bool,
     log_level: str,
+    *,
+    create_namespaces: bool,
 ) -> Doc:
     arguments = ["control", "service-mirror", "--namespace", namespace, "--control-namespace", control_ns]
     arguments += ["--log-level", log_level, *(["--create-namespaces"] if create_namespaces else [])]

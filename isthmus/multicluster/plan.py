@@ -47,7 +47,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the Link says of one remote Service. `reason` is Mirrored, InvalidService, Error, MissingNamespace, NameTaken or QuotaExceeded."""
+    """What the Link says of one remote Service.
+
+    `reason` is Mirrored, InvalidService, Error, MissingNamespace, NameTaken or QuotaExceeded.
+    """
 
     mirrored: bool
     reason: str
@@ -58,7 +61,8 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One write. `verb` is create, update or delete. `want` is the content to reach (None to delete, or for a Namespace);
-    `have` is the object as it was seen, whose uid and version the write is bound to."""
+    `have` is the object as it was seen, whose uid and version the write is bound to.
+    """
 
     verb: str
     kind: str
@@ -69,10 +73,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Actions in order, and the condition (None: the export is gone, nothing is to be said)."""
+    """Actions in order, and the condition (None: the export is gone, nothing is to be said).
+
+    `again`: the state these actions lead to must be looked at once more, even if no watch tells of it.
+    """
 
     actions: tuple[Action, ...] = ()
     condition: Condition | None = None
+    again: bool = False
 
 
 def keys(now: World) -> frozenset[names.Key]:
@@ -97,7 +105,11 @@ def decide(now: World, key: names.Key) -> Decision:
         return Decision(astray + tuple(_stray_slices(now, wanted)), obstacle)
     first = _namespace(now, wanted.namespace)
     left = f"not carried: {', '.join(export.left_out)}" if export.left_out else ""
-    return Decision(first + astray + tuple(_mirror(now, export, wanted)), Condition(True, "Mirrored", left, wanted))
+    have = now.source.services.get(wanted)
+    again = have is not None and _shrinks(have, _want(now, export, wanted))
+    return Decision(
+        first + astray + tuple(_mirror(now, export, wanted)), Condition(True, "Mirrored", left, wanted), again
+    )
 
 
 def probes(now: World) -> tuple[Action, ...]:
@@ -209,17 +221,22 @@ def _mirror(now: World, export: world.Export, wanted: names.Key) -> Iterator[Act
     addresses = now.gateway
     if now.target.ready(export.key) is False:
         addresses = tuple(replace(address, alive=False) for address in addresses)
-    if have and not set(have.ports) <= set(want.ports):
+    if have and _shrinks(have, want):
+        # Old and new ports first; the next pass finds the Service changed and takes the old ones out of the slices.
         both = {port.name: port for port in (*have.ports, *want.ports)}
         yield from _slices(now, replace(want, ports=tuple(both.values())), addresses, export)
         yield from _service(have, want)
-        yield from _slices(now, want, addresses, export, pretend=tuple(both.values()))
     elif have:
         yield from _slices(now, want, addresses, export)
         yield from _service(have, want)
     else:
         yield from _service(None, want)
         yield from _slices(now, want, addresses, export)
+
+
+def _shrinks(have: world.Local, want: world.Local) -> bool:
+    """Whether a port name goes away."""
+    return not {port.name for port in have.ports} <= {port.name for port in want.ports}
 
 
 def _want(now: World, export: world.Export, wanted: names.Key) -> world.Local:
@@ -280,12 +297,8 @@ def _slices(
     service: world.Local,
     addresses: tuple[world.Address, ...],
     export: world.Export | None,
-    pretend: tuple[world.Port, ...] | None = None,
 ) -> Iterator[Action]:
-    """The slices of one Service, one for each address family; with no address at all, what stands stays.
-
-    `pretend` are the ports an earlier action of the same decision has put into the slices.
-    """
+    """The slices of one Service, one for each address family; with no address at all, what stands stays."""
     if not addresses:
         return
     have = {
@@ -296,11 +309,9 @@ def _slices(
     for family in ("IPv4", "IPv6"):
         mine = tuple((a.ip, a.alive) for a in addresses if a.family == family)
         before = have.get(family)
-        if before and pretend is not None:
-            before = replace(before, ports=_slice_ports(now, pretend, export))
         if not mine:
             if before:
-                yield Action("delete", "EndpointSlice", before.key, have=have[family])
+                yield Action("delete", "EndpointSlice", before.key, have=before)
             continue
         want = world.Slice(
             key=slice_key(service.key, family),
@@ -318,7 +329,7 @@ def _slices(
         if before is None:
             yield Action("create", "EndpointSlice", want.key, want)
         elif replace(before, uid="", version="") != want:
-            yield Action("update", "EndpointSlice", want.key, want, have[family])
+            yield Action("update", "EndpointSlice", want.key, want, before)
     for other in now.source.slices_of(service.key):
         if other.cluster == now.link.cluster and other.key != slice_key(service.key, other.family):
             yield Action("delete", "EndpointSlice", other.key, have=other)

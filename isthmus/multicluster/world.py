@@ -112,9 +112,8 @@ def _annotations(meta: ObjectMeta | None) -> dict[str, str]:
 
 
 def _key(obj: Service | EndpointSlice | SliceModel) -> names.Key:
-    meta = obj.metadata
-    assert meta is not None and meta.name is not None, "an object from the API server has a name"
-    return names.Key(meta.namespace or "", meta.name)
+    meta = obj.metadata or ObjectMeta()
+    return names.Key(meta.namespace or "", meta.name or "")
 
 
 def _ports(ports: Iterable[ServicePort] | None) -> tuple[tuple[Port, ...], tuple[str, ...]]:
@@ -131,8 +130,7 @@ def _ports(ports: Iterable[ServicePort] | None) -> tuple[tuple[Port, ...], tuple
 
 def export(obj: Service) -> Export:
     """A target's Service as the plan sees it."""
-    meta, spec = obj.metadata, obj.spec
-    assert meta is not None, "an object from the API server has metadata"
+    meta, spec = obj.metadata or ObjectMeta(), obj.spec
     kept, left = _ports(spec.ports if spec else None)
     labels = _labels(meta)
     shape = "cluster"
@@ -148,8 +146,7 @@ def export(obj: Service) -> Export:
 
 def local(obj: Service) -> Local:
     """A source's Service as the plan sees it."""
-    meta, spec = obj.metadata, obj.spec
-    assert meta is not None, "an object from the API server has metadata"
+    meta, spec = obj.metadata or ObjectMeta(), obj.spec
     labels, annotations = _labels(meta), _annotations(meta)
     cluster = labels.get(names.CLUSTER_NAME)
     mirrors = cluster if labels.get(names.MIRRORED_SERVICE) == "true" else None
@@ -292,13 +289,11 @@ class Source:
             _discard(self._slices, names.Key(key.namespace, old.service), key)
         return old
 
-    def put_namespace(self, obj: Namespace) -> str:
-        meta = obj.metadata
-        assert meta is not None and meta.name is not None, "a Namespace from the API server has a name"
-        self.namespaces[meta.name] = meta.deletionTimestamp is None and not (
+    def put_namespace(self, obj: Namespace) -> None:
+        meta = obj.metadata or ObjectMeta()
+        self.namespaces[meta.name or ""] = meta.deletionTimestamp is None and not (
             obj.status and obj.status.phase == "Terminating"
         )
-        return meta.name
 
     def mirrors(self, cluster: str, origin: names.Key) -> tuple[Local, ...]:
         """Every Service that says it mirrors `origin` of `cluster`."""

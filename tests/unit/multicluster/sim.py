@@ -6,13 +6,14 @@ It refuses what an API server refuses (a taken name, a stale version), so that a
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from isthmus import names
-from isthmus.multicluster import plan, spec, world
 from lightkube.models.core_v1 import ServicePort, ServiceSpec
 from lightkube.models.discovery_v1 import Endpoint, EndpointConditions
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Service
 from lightkube.resources.discovery_v1 import EndpointSlice
+
+from isthmus import names
+from isthmus.multicluster import plan, spec, world
 
 WEST = spec.parse(
     "west",
@@ -80,6 +81,10 @@ class Sim:
         for key in sorted(plan.keys(self.now), key=str):
             decision = plan.decide(self.now, key)
             self.apply(decision.actions)
+            if decision.again:
+                decision = plan.decide(self.now, key)
+                assert not decision.again, "a decision asks to be looked at again once, not for ever"
+                self.apply(decision.actions)
             if decision.condition:
                 said[key] = decision.condition
         self.apply(plan.probes(self.now))
@@ -100,7 +105,9 @@ class Sim:
             assert held is None, f"409: {action.key} exists"
         else:
             assert held is not None, f"404: {action.key}"
-            assert action.have is not None and held.uid == action.have.uid, f"409: {action.key} is another object"
+            assert action.have is not None and (held.uid, held.version) == (action.have.uid, action.have.version), (
+                f"409: {action.key} has changed"
+            )
         if action.verb == "delete":
             (self.source.drop_service if action.kind == "Service" else self.source.drop_slice)(action.key)
         elif isinstance(action.want, world.Slice):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from isthmus.multicluster import gateway
 from isthmus.multicluster.gateway import Board, Health, Outcome, Verdict
 
@@ -121,18 +122,23 @@ def test_health_of_the_whole(outcomes, health):
 
 
 async def _answer(payload: bytes | None, timeout: float = 2.0) -> gateway.Reply:
+    asked = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         if payload is None:
-            await asyncio.sleep(timeout * 2)
+            await asked.wait()
         else:
             writer.write(payload)
             await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        return await gateway.ask("127.0.0.1", port, "probe-west", "/ready", timeout)
+        reply = await gateway.ask("127.0.0.1", server.sockets[0].getsockname()[1], "probe-west", "/ready", timeout)
+        asked.set()
+        await asyncio.sleep(0.01)
+        return reply
 
 
 @pytest.mark.parametrize(

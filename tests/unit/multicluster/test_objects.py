@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from isthmus import names
 from isthmus.multicluster import objects
 

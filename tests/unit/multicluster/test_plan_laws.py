@@ -62,7 +62,7 @@ def begin(taken) -> Sim:
     return it
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(TAKEN, max_size=3), STEPS)
 def test_it_settles(taken, steps):
     it = play(begin(taken), steps)
@@ -74,7 +74,7 @@ def test_it_settles(taken, steps):
     assert it.verbs() == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(TAKEN, max_size=3), STEPS)
 def test_it_keeps_its_hands_off(taken, steps):
     it = begin(taken)
@@ -85,7 +85,7 @@ def test_it_keeps_its_hands_off(taken, steps):
     assert not [s for s in it.source.services.values() if "west" in (s.cluster, s.gateway_of)] and not it.source.slices
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(STEPS, STEPS)
 def test_no_port_loses_its_endpoints_on_the_way(first, then):
     it = play(begin(()), first)
@@ -101,7 +101,7 @@ def test_no_port_loses_its_endpoints_on_the_way(first, then):
                 assert mirror.key not in held or {p.name for p in mirror.ports} <= served, it.verbs()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(STEPS)
 def test_what_is_written_is_bound_to_what_was_seen(steps):
     it = play(begin(()), steps)

@@ -1,6 +1,7 @@
 """Links at the door: what is read, and the sentence for what is refused."""
 
 import pytest
+
 from isthmus.errors import BadValue
 from isthmus.multicluster import objects, spec
 from isthmus.multicluster.spec import Requirement, Selector
