@@ -11,7 +11,8 @@ import time
 import click
 
 from isthmus import errors
-from isthmus.lab import access, build, layout, lifecycle, net, status
+from isthmus.lab import access, layout, lifecycle, net, status
+from isthmus.lab import build as binaries
 from isthmus.lab.image import catalog
 from isthmus.lab.node import spec
 
@@ -42,7 +43,7 @@ def lab() -> None:
     help="Pod and service ranges of their own for each cluster (default: the same for all).",
 )
 @click.option("--no-nodes", is_flag=True, help="Only the control planes: no pods, ready sooner.")
-def up(clusters: str, distinct_cidrs: bool, no_nodes: bool) -> None:
+def up(*, clusters: str, distinct_cidrs: bool, no_nodes: bool) -> None:
     """Bring the clusters up."""
     folder = layout.state_dir(os.environ)
     names = [name.strip() for name in clusters.split(",")]
@@ -52,9 +53,18 @@ def up(clusters: str, distinct_cidrs: bool, no_nodes: bool) -> None:
 
 
 @lab.command()
-def down() -> None:
+def build() -> None:
+    """Compile Kubernetes and the lab's own programs; quick when they are in the cache."""
+    click.echo(str(binaries.ensure(layout.cache_dir(os.environ), say)))
+
+
+@lab.command()
+@click.option("--quiet", is_flag=True, help="Say nothing.")
+def down(*, quiet: bool) -> None:
     """Take the clusters down; nothing of them is left."""
     left = lifecycle.down(layout.here(os.environ))
+    if not left and not quiet:
+        say("down: nothing is left")
     if left:
         raise errors.IsthmusError(f"still there: {'; '.join(left)}", hint="isthmus lab down once more")
 
@@ -76,7 +86,7 @@ def show() -> None:
 @lab.command()
 @click.option("--path", is_flag=True, help="Print only where the file is.")
 @click.option("--merge", is_flag=True, help="Add the contexts to your own kubeconfig; `lab down` takes them out again.")
-def kubeconfig(path: bool, merge: bool) -> None:
+def kubeconfig(*, path: bool, merge: bool) -> None:
     """Print the kubeconfig with a context for each cluster."""
     made = current()
     if merge:
@@ -120,10 +130,10 @@ def load(image: pathlib.Path) -> None:
 
 @lab.command()
 @click.option("--load", "into", is_flag=True, help="Load them into the nodes of the running lab.")
-def images(into: bool) -> None:
+def images(*, into: bool) -> None:
     """Build our images and print their archives and names."""
     cache = layout.cache_dir(os.environ)
-    for image in catalog.build(catalog.places(cache, build.ensure(cache, say)), say):
+    for image in catalog.build(catalog.places(cache, binaries.ensure(cache, say)), say):
         click.echo(f"{image.archive}  {' '.join(image.names)}")
         if into:
             for name, said in status.load(current(), image.archive).items():

@@ -41,13 +41,13 @@ def merge(lab: layout.Lab, file: pathlib.Path) -> None:
     """Add the lab's contexts to `file`. Raises IsthmusError where a name is taken by something else."""
     ours, theirs = _read(lab.kubeconfig), _read(file)
     for part in LISTS:
-        taken = {entry["name"] for entry in theirs.get(part) or []} & {entry["name"] for entry in ours[part]}
+        taken = _names(theirs, part) & _names(ours, part)
         if taken:
             names = ", ".join(sorted(taken))
             raise errors.IsthmusError(
                 f"{file} already has {part} called {names}", hint=f"export KUBECONFIG={lab.kubeconfig}"
             )
-        theirs[part] = [*(theirs.get(part) or []), *ours[part]]
+        theirs[part] = _entries(theirs, part) + _entries(ours, part)
     theirs.setdefault("apiVersion", "v1")
     theirs.setdefault("kind", "Config")
     theirs.setdefault("current-context", ours["current-context"])
@@ -63,11 +63,19 @@ def unmerge(lab: layout.Lab) -> None:
     file = pathlib.Path(json.loads(mark.read_text()))
     ours, theirs = _read(lab.kubeconfig), _read(file)
     for part in LISTS:
-        theirs[part] = [entry for entry in theirs.get(part) or [] if entry not in ours[part]]
-    if theirs.get("current-context") not in [entry["name"] for entry in theirs["contexts"]]:
+        theirs[part] = [entry for entry in _entries(theirs, part) if entry not in ours[part]]
+    if theirs.get("current-context") not in _names(theirs, "contexts"):
         theirs["current-context"] = theirs["contexts"][0]["name"] if theirs["contexts"] else ""
     _store(file, theirs)
     mark.unlink()
+
+
+def _entries(kubeconfig: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    return list(kubeconfig.get(part) or [])
+
+
+def _names(kubeconfig: dict[str, Any], part: str) -> set[str]:
+    return {entry["name"] for entry in _entries(kubeconfig, part)}
 
 
 def _read(file: pathlib.Path) -> dict[str, Any]:

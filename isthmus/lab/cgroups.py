@@ -1,7 +1,8 @@
-"""Control groups of a node, on v1 and on v2. In: the caller's own groups. Out: a `Plan` that says which folders to make, and its making and unmaking.
+"""Control groups of a node, on v1 and on v2.
 
-Each node gets a group below the caller's, so that accounting and limits of the caller stay whole; `unshare --cgroup` then makes it the node's
-root. v2 forbids processes in a group whose controllers are handed on: so the node's own processes sit in a leaf (`LEAF`), and where the
+In: the caller's own groups. Out: a `Plan` that says which folders to make, and its making and unmaking.
+Each node gets a group below the caller's, so that its accounting and limits stay whole; `unshare --cgroup` then makes it the node's root.
+v2 forbids processes in a group whose controllers are handed on: so the node's own processes sit in a leaf (`LEAF`), and where the
 caller's group has processes of its own they are moved to a leaf as well (`HOST_LEAF`) until `release`.
 Never here: a process that is not in a group of ours. `clear` ends what it finds in a node's groups, and nothing else.
 """
@@ -75,7 +76,7 @@ def make(where: Plan, name: str) -> list[pathlib.Path]:
 
 
 def enable(group: pathlib.Path) -> None:
-    """Hand the controllers a kubelet wants, as far as this group has them, on to its children. May raise OSError (EBUSY: it has processes)."""
+    """Hand on to a group's children what a kubelet wants, as far as the group has it. Raises OSError (EBUSY: it has processes)."""
     have = (group / "cgroup.controllers").read_text().split()
     on = (group / "cgroup.subtree_control").read_text().split()
     for ctl in WANTED:

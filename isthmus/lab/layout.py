@@ -62,7 +62,7 @@ class Cluster:
 
     @property
     def wan_port(self) -> str:
-        """The interface in the ops namespace that the cable of this cluster ends in; also the name of the node's end, `wan0`, seen from there."""
+        """The interface of the ops namespace in which this cluster's cable ends; the other end is the node's `wan0`."""
         return f"wan-{self.index}"
 
     @property

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import isthmus
 from isthmus import errors
@@ -99,7 +99,7 @@ def birth(pid: int) -> str:
 
 
 @contextlib.contextmanager
-def lock(lab: layout.Lab) -> Iterator[None]:
+def lock(lab: layout.Lab) -> Generator[None]:
     """One `up` or `down` at a time in a folder. Raises IsthmusError when another is at it."""
     lab.dir.mkdir(parents=True, exist_ok=True)
     with (lab.dir / "lock").open("w") as file:
@@ -123,7 +123,7 @@ def _start(lab: layout.Lab, tools: needs.Tools, binaries: pathlib.Path, images: 
         cluster.dir.mkdir(parents=True)
         keys.make(cluster, dt.datetime.now(dt.UTC))
         keep = tuple(
-            dict.fromkeys(_code_folders() + [lab.dir, binaries, *(i.parent for i in images[:1]), *_unpacked(tools)])
+            dict.fromkeys([*_code_folders(), lab.dir, binaries, *(i.parent for i in images[:1]), *_unpacked(tools)])
         )
         told = spec.Spec(
             cluster,

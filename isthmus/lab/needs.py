@@ -68,11 +68,9 @@ def find(cache: pathlib.Path, say: Say) -> Tools:
         missing.add(CNI_PACKAGE)
     _unpack(sorted(missing), unpacked, say)
     found = cni(cni_dirs)
-    for exe in UNPACKED:
+    for exe, deb in UNPACKED.items():
         if not shutil.which(exe, path=path):
-            raise errors.IsthmusError(
-                f"the program {exe} is not there after unpacking {UNPACKED[exe]}", hint=f"install {UNPACKED[exe]}"
-            )
+            raise errors.IsthmusError(f"the program {exe} is not there after unpacking {deb}", hint=f"install {deb}")
     if found is None:
         raise errors.IsthmusError(
             f"the CNI plugins are not there after unpacking {CNI_PACKAGE}", hint=f"install {CNI_PACKAGE}"

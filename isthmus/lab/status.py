@@ -78,21 +78,10 @@ def entered(lab: layout.Lab, where: str, argv: list[str]) -> list[str]:
         if not lab.clusters:
             raise errors.Unreachable("no lab is up", hint="isthmus lab up")
         return ["nsenter", f"--net={net.RUN_NETNS / lab.ops_netns}", "--", *argv]
-    target = str(init(lab.cluster(where)))
-    return [
-        "nsenter",
-        "--target",
-        target,
-        "--net",
-        "--mount",
-        "--pid",
-        "--uts",
-        "--ipc",
-        "--cgroup",
-        f"--wdns={pathlib.Path.cwd()}",
-        "--",
-        *argv,
-    ]
+    cluster = lab.cluster(where)
+    spaces = ["--net", "--mount", "--pid", "--uts", "--ipc", "--cgroup", f"--wdns={pathlib.Path.cwd()}"]
+    path = f"PATH={spec.load(cluster.dir / 'node.json').path}"
+    return ["nsenter", "--target", str(init(cluster)), *spaces, "--", "env", path, *argv]
 
 
 def load(lab: layout.Lab, archive: pathlib.Path) -> dict[str, str]:
@@ -142,7 +131,7 @@ def _processes(lab: layout.Lab, cluster: layout.Cluster) -> dict[int, int]:
                 lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
             except OSError:
                 continue
-            inner = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+            inner = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), list[str]())
             if len(inner) == 2:  # one below the machine's: a pod's processes are of the node's PID namespace or deeper
                 found[int(inner[1])] = int(pid)
     return found

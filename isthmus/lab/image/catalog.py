@@ -49,9 +49,9 @@ class Image:
     names: tuple[str, ...]
 
 
-def places(cache: pathlib.Path, bin: pathlib.Path) -> Places:
+def places(cache: pathlib.Path, binaries: pathlib.Path) -> Places:
     """The places of this installation."""
-    return Places(pathlib.Path(isthmus.__file__).parent, bin, cache / "images")
+    return Places(pathlib.Path(isthmus.__file__).parent, binaries, cache / "images")
 
 
 def build(p: Places, say: Callable[[str], None]) -> list[Image]:
@@ -96,7 +96,7 @@ def _control(p: Places) -> tuple[list[oci.Files], oci.Config]:
         raise closure.Missing("the list of requirements (pip install the isthmus package)")
     if not (p.package / "rpc").is_dir():
         raise closure.Missing("isthmus/rpc (made by: make test)")
-    base: dict[str, oci.Source] = {**python_tree.interpreter(compiled), "/tmp": None}
+    base: dict[str, oci.Source] = {**python_tree.interpreter(compiled), f"/{oci.SCRATCH}": None}
     env = (*oci.Config(()).env, LOADER, f"PYTHONHOME={python_tree.HOME}", f"PYTHONPATH={python_tree.OURS}:{python_tree.PACKAGES}",
            "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1")  # fmt: skip
     entry = (f"{python_tree.HOME}/bin/python3", "-m", "isthmus")

@@ -1,4 +1,6 @@
-"""OCI image archives: a tar of layers, a config, a manifest and an index. In: files by their path in the image. Out: archives, names in them.
+"""OCI image archives: a tar of layers, a config, a manifest and an index.
+
+In: files by their path in the image. Out: archives, and the names in them.
 
 Layers are uncompressed, with sorted entries and no times, so that the same content makes the same digest everywhere. They are kept
 in a folder under a fingerprint of what they are made from; a later build takes them from there. Limit: `KEEP` layers, the oldest go.
@@ -12,8 +14,10 @@ import json
 import pathlib
 import tarfile
 from collections.abc import Mapping
+from typing import Any
 
 KEEP = 24
+SCRATCH = "tmp"  # the one folder everybody may write to
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 # What a path in an image is made from: a file, the target of a symbolic link, bytes, or None for a folder.
@@ -132,7 +136,7 @@ def names(file: pathlib.Path) -> dict[str, str]:
     try:
         with tarfile.open(file) as tar:
             member = tar.extractfile("index.json")
-            listed = json.load(member)["manifests"] if member else []
+            listed: list[dict[str, Any]] = json.load(member)["manifests"] if member else []
         return {x["annotations"]["io.containerd.image.name"]: x["digest"] for x in listed}
     except (tarfile.TarError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not an OCI archive with named images: {error}") from error
@@ -151,7 +155,7 @@ def _with_folders(files: Files) -> dict[str, Source]:
 def _add(tar: tarfile.TarFile, path: str, source: Source) -> None:
     info = tarfile.TarInfo(path)
     if source is None:
-        info.type, info.mode = tarfile.DIRTYPE, 0o1777 if path == "tmp" else 0o755
+        info.type, info.mode = tarfile.DIRTYPE, 0o1777 if path == SCRATCH else 0o755
         tar.addfile(info)
     elif isinstance(source, str):
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, source, 0o777

@@ -20,7 +20,20 @@ HOME = "/usr/local"
 PACKAGES = "/opt/isthmus/packages"
 OURS = "/opt/isthmus/app"
 SKIP = frozenset(
-    ["test", "tests", "testing", "__pycache__", "site-packages", "dist-packages", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data"]
+    [
+        "test",
+        "tests",
+        "testing",
+        "__pycache__",
+        "site-packages",
+        "dist-packages",
+        "idlelib",
+        "tkinter",
+        "turtledemo",
+        "ensurepip",
+        "lib2to3",
+        "pydoc_data",
+    ]
 )
 OUR_SKIP = frozenset(("__pycache__", "go", "bin"))
 _NAME = re.compile(r"^[A-Za-z0-9._-]+")

@@ -66,7 +66,7 @@ class Node:
             self.sup.task("images", [sys.executable, "-m", "isthmus.lab.node.load", *map(str, self.s.images)])
         self.wait("API server", lambda: self.api.has("/readyz"))
         self.sup.start(parts.controllers(self.s))
-        if importlib.util.find_spec("isthmus.kube"):
+        if importlib.util.find_spec("isthmus.kube") and importlib.util.find_spec("isthmus.kube.watch"):
             self.sup.start(parts.balancer(self.s))
         if not self.s.nodes:
             self.wait("controllers", lambda: self.api.has("/api/v1/namespaces/default/serviceaccounts/default"))

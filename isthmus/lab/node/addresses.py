@@ -1,7 +1,7 @@
 """Gives LoadBalancer Services an address on the WAN, as a cloud would: `python -m isthmus.lab.node.addresses SPEC`, a component of a node.
 
-In: a watch of all Services. Out: addresses 10.99.INDEX.1 to .254 on the node's `wan0`, each in the status of the Service that has it; kube-proxy
-does the rest. What was given is read back from the Services and the interface, so a restart changes nothing.
+In: a watch of all Services. Out: addresses 10.99.INDEX.1 to .254 on the node's `wan0`, each in the status of the Service that has it;
+kube-proxy does the rest. What was given is read back from the Services and the interface, so a restart changes nothing.
 Never here: a Service that names a `loadBalancerClass` (somebody else's). Limit: 254; further Services wait, with one line in the log.
 """
 
@@ -73,8 +73,14 @@ def plan(services: Iterable[Seen], on_interface: frozenset[str], pool: list[str]
 def seen(service: Service) -> Seen:
     """Read a Service from the watch."""
     meta, said, status = service.metadata, service.spec, service.status
-    assert meta is not None and meta.name is not None and meta.namespace is not None  # noqa: S101 - the API server never leaves them out
-    wants = said is not None and said.type == "LoadBalancer" and not said.loadBalancerClass and meta.deletionTimestamp is None
+    if meta is None or meta.name is None or meta.namespace is None:
+        raise ValueError("a Service without a name, which no API server sends")
+    wants = (
+        said is not None
+        and said.type == "LoadBalancer"
+        and not said.loadBalancerClass
+        and meta.deletionTimestamp is None
+    )
     ingress = (status.loadBalancer.ingress or []) if status and status.loadBalancer else []
     return Seen(names.Key(meta.namespace, meta.name), wants, (ingress[0].ip or "") if ingress else "")
 
@@ -105,13 +111,15 @@ class Balancer:
     async def _reconcile(self) -> None:
         step = plan([seen(s) for s in self._services.values()], on_interface(), self._pool)
         for address in step.add:
-            subprocess.run(["ip", "addr", "replace", f"{address}/32", "dev", "wan0"], check=True, capture_output=True)
+            await _ip("replace", address)
         for key, address in step.write.items():
             ingress: list[dict[str, Any]] = [{"ip": address}] if address else []
-            await self._api.patch_status(Service, key.name, {"status": {"loadBalancer": {"ingress": ingress}}}, key.namespace)
+            await self._api.patch_status(
+                Service, key.name, {"status": {"loadBalancer": {"ingress": ingress}}}, key.namespace
+            )
             print(f"{key}: {address or 'address taken back'}", flush=True)
         for address in step.remove:
-            subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "wan0"], check=True, capture_output=True)
+            await _ip("del", address)
         if step.waiting and step.waiting != self._told:
             print(f"all {MOST} addresses are given; waiting: {', '.join(map(str, step.waiting))}", flush=True)
         self._told = step.waiting
@@ -119,9 +127,17 @@ class Balancer:
 
 def on_interface() -> frozenset[str]:
     """The /32 addresses of `wan0`."""
-    said = subprocess.run(["ip", "-json", "-4", "addr", "show", "dev", "wan0"], check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(
+        ["ip", "-json", "-4", "addr", "show", "dev", "wan0"], check=True, capture_output=True, text=True
+    ).stdout
     listed = [entry for link in json.loads(said) for entry in link.get("addr_info", [])]
     return frozenset(str(ipaddress.ip_address(e["local"])) for e in listed if e.get("prefixlen") == 32)
+
+
+async def _ip(verb: str, address: str) -> None:
+    child = await asyncio.create_subprocess_exec("ip", "addr", verb, f"{address}/32", "dev", "wan0")
+    if await child.wait():
+        raise OSError(f"ip addr {verb} {address} ended with {child.returncode}")
 
 
 async def serve(cluster: layout.Cluster) -> None:

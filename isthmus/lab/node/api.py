@@ -1,11 +1,13 @@
-"""A node's own calls to its API server while it starts. In: a `Cluster`. Out: status and JSON. Plain standard library, so that process 1 stays small.
+"""A node's own calls to its API server while it starts: with the standard library alone, so that process 1 stays small.
 
+In: a `Cluster`. Out: status and JSON.
 Never here: watches or retries; `load-balancer` and everybody else use `isthmus.kube`.
 """
 
 import http.client
 import json
 import ssl
+from typing import Any
 
 from isthmus.lab import layout
 
@@ -20,7 +22,7 @@ class Api:
         self._tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         self._tls.load_cert_chain(pki / "admin.crt", pki / "admin.key")
 
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         """Status and decoded answer; status 0 while nothing listens or answers."""
         link = http.client.HTTPSConnection("127.0.0.1", layout.API_PORT, timeout=TIMEOUT, context=self._tls)
         try:
@@ -38,19 +40,17 @@ class Api:
 
     def node_ready(self, name: str) -> bool:
         """Whether the kubelet reports the node Ready."""
-        status = self.call("GET", f"/api/v1/nodes/{name}")[1].get("status")
-        conditions = status.get("conditions", []) if isinstance(status, dict) else []
-        return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+        status: dict[str, Any] = self.call("GET", f"/api/v1/nodes/{name}")[1].get("status") or {}
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
 
     def available(self, path: str) -> bool:
         """Whether a Deployment has a pod that serves."""
-        status = self.call("GET", path)[1].get("status")
-        return isinstance(status, dict) and int(status.get("availableReplicas", 0)) > 0
+        status: dict[str, Any] = self.call("GET", path)[1].get("status") or {}
+        return int(status.get("availableReplicas", 0)) > 0
 
 
-def _decode(text: bytes) -> dict[str, object]:
+def _decode(text: bytes) -> dict[str, Any]:
     try:
-        read = json.loads(text)
-    except ValueError:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
         return {}
-    return read if isinstance(read, dict) else {}

@@ -154,7 +154,7 @@ def coredns(s: spec.Spec) -> list[tuple[str, dict[str, object]]]:
     role = {"apiGroup": rbac, "kind": "ClusterRole", "name": "coredns"}
     subject = {"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}
     core, roles = "/api/v1/namespaces/kube-system", f"/apis/{rbac}/v1"
-    binding = {"metadata": {"name": "coredns"}, "roleRef": role, "subjects": [subject]}
+    binding: dict[str, object] = {"metadata": {"name": "coredns"}, "roleRef": role, "subjects": [subject]}
     service = {"clusterIP": s.cluster.dns_vip, "selector": labels, "ports": ports}
     deployment = {
         "replicas": 1,

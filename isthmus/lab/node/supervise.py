@@ -47,6 +47,10 @@ class Running:
         return "paused" if self.paused else "running"
 
 
+def _woken(_number: int, _frame: object) -> None:
+    """The wakeup descriptor has said it; a signal without a handler would not."""
+
+
 class Supervisor:
     """All components of a node. `strict` until the node is up: a component that ends then ends the start."""
 
@@ -59,7 +63,7 @@ class Supervisor:
         self._control = self._listen()
         self._wake, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _woken)
 
     def start(self, part: parts.Part) -> None:
         """Start a component and keep it running from now on."""

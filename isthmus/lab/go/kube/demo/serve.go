@@ -77,8 +77,9 @@ func serve(args []string) error {
 func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", a.answer)
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("/headers", a.headers)
+	mux.HandleFunc("/ready", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/headers", func(w http.ResponseWriter, r *http.Request) { reply(w, r.Header) })
+	mux.HandleFunc("/request", a.request)
 	mux.HandleFunc("/bytes", a.bytes)
 	mux.HandleFunc("/upload", a.upload)
 	mux.HandleFunc("/status/{code}", a.status)
@@ -112,8 +113,8 @@ func (a *app) answer(w http.ResponseWriter, r *http.Request) {
 	reply(w, a.who)
 }
 
-// headers gives back what arrived, with the peer's identity as the mesh tells it.
-func (a *app) headers(w http.ResponseWriter, r *http.Request) {
+// request gives back what arrived, with the peer's identity as the mesh tells it.
+func (a *app) request(w http.ResponseWriter, r *http.Request) {
 	reply(w, map[string]any{
 		"cluster": a.who.Cluster, "pod": a.who.Pod, "client_id": r.Header.Get("l5d-client-id"), "proto": r.Proto,
 		"host": r.Host, "method": r.Method, "path": r.URL.RequestURI(), "peer": r.RemoteAddr, "headers": r.Header,
@@ -163,7 +164,7 @@ func (a *app) fault(w http.ResponseWriter, r *http.Request) {
 	reply(w, map[string]any{"cluster": a.who.Cluster, "permille": a.failed.Load(), "delay": time.Duration(a.delay.Load()).String()})
 }
 
-// socket echoes WebSocket messages, after a first one that says who answers.
+// socket echoes WebSocket messages.
 func (a *app) socket(w http.ResponseWriter, r *http.Request) {
 	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	link, err := upgrader.Upgrade(w, r, nil)
@@ -171,9 +172,6 @@ func (a *app) socket(w http.ResponseWriter, r *http.Request) {
 		return // Upgrade has answered
 	}
 	defer link.Close()
-	if link.WriteJSON(a.who) != nil {
-		return
-	}
 	for {
 		kind, message, err := link.ReadMessage()
 		if err != nil || link.WriteMessage(kind, message) != nil {
