@@ -1,0 +1,52 @@
+//! One address of a destination, and how it is spoken to.
+
+use super::labels;
+use linkerd2_proxy_api::destination::{self as dst, WeightedAddr};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use table::outbound::{Endpoint, Hint, Peer};
+
+/// Converts an address; `set`: the labels of the set it came in.
+///
+/// # Errors
+/// A sentence, when the address is not one or its identity cannot be checked: such an endpoint is never used in clear text.
+pub fn endpoint(from: &WeightedAddr, set: &HashMap<String, String>) -> Result<Endpoint, String> {
+    let addr = from.addr.clone().ok_or("an endpoint without address")?;
+    let addr = SocketAddr::try_from(addr).map_err(|error| format!("an endpoint's address: {error}"))?;
+    let tls = from.tls_identity.as_ref().map(|id| peer(id).map_err(|error| format!("{addr}: {error}"))).transpose()?;
+    let hint = from.protocol_hint.as_ref();
+    let transport = hint.and_then(|h| h.opaque_transport.as_ref());
+    let inbound_port = match transport.map(|t| t.inbound_port) {
+        None | Some(0) => None,
+        Some(port) => Some(u16::try_from(port).map_err(|_| format!("{addr}: {port} is no inbound port"))?),
+    };
+    let authority = from.authority_override.as_ref().map(|a| a.authority_override.as_str());
+    Ok(Endpoint {
+        addr,
+        weight: from.weight,
+        tls,
+        hint: match hint.and_then(|h| h.protocol.as_ref()) {
+            Some(dst::protocol_hint::Protocol::H2(_)) => Hint::H2,
+            Some(dst::protocol_hint::Protocol::Opaque(_)) => Hint::Opaque,
+            None => Hint::None,
+        },
+        inbound_port,
+        authority: authority.filter(|a| !a.is_empty()).map(|a| a.to_ascii_lowercase().into()),
+        labels: labels([set, &from.metric_labels]),
+    })
+}
+
+fn peer(from: &dst::TlsIdentity) -> Result<Peer, String> {
+    use dst::tls_identity::Strategy;
+    let (identity, own_name) = match from.strategy.as_ref() {
+        Some(Strategy::DnsLikeIdentity(id)) => (id.name.as_str(), Some(id.name.as_str())),
+        Some(Strategy::UriLikeIdentity(id)) => (id.uri.as_str(), None),
+        None => return Err("a TLS identity of a kind we do not know".into()),
+    };
+    let server_name = from.server_name.as_ref().map(|n| n.name.as_str()).filter(|n| !n.is_empty());
+    let server_name = server_name.or(own_name).ok_or_else(|| format!("{identity} has no server name"))?;
+    if identity.is_empty() || server_name.is_empty() {
+        return Err("an empty TLS identity".into());
+    }
+    Ok(Peer { identity: identity.into(), server_name: server_name.into() })
+}

@@ -1,0 +1,195 @@
+//! Policy and profile merged into the one table a worker uses.
+//!
+//! Precedence: a profile with routes or overrides beats policy for HTTP; only its overrides count for opaque bytes;
+//! `opaque_protocol` forces opaque; policy absent: the profile's endpoint, its service, or a plain forward.
+
+use super::backends::Backends;
+use super::outbound::{Policy, policy};
+use super::{Number, default_meta, endpoint, meta, profile};
+use linkerd2_proxy_api::destination::DestinationProfile;
+use linkerd2_proxy_api::outbound::OutboundPolicy;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use table::outbound::{Arm, BackendKind, Endpoint, Hint, Protocol, Routes, Rule, Source, Split, Target, Timeouts};
+use table::{Lookup, Meta};
+
+/// What one of the two services said last.
+#[derive(Clone, Debug, Default)]
+pub enum Slot<M> {
+    /// Nothing yet.
+    #[default]
+    Waiting,
+    /// It has nothing on this target (or was not asked).
+    Absent,
+    /// It refuses this target.
+    Refused,
+    /// Its message.
+    Is(M),
+}
+
+/// What is known about a target.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// `OutboundPolicies.Watch`.
+    pub policy: Slot<OutboundPolicy>,
+    /// `Destination.GetProfile`.
+    pub profile: Slot<DestinationProfile>,
+}
+
+impl Answer {
+    /// Both have spoken.
+    pub fn complete(&self) -> bool {
+        !matches!(self.policy, Slot::Waiting) && !matches!(self.profile, Slot::Waiting)
+    }
+
+    /// Neither has said anything of use.
+    pub fn empty(&self) -> bool {
+        matches!(self.policy, Slot::Waiting) && matches!(self.profile, Slot::Waiting | Slot::Absent)
+    }
+}
+
+/// What the environment says where messages are silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Sniffing; absent: as policy says, else 10 s.
+    pub detect: Option<Duration>,
+    /// Requests that may wait for an endpoint.
+    pub queue: usize,
+    /// How long they may.
+    pub failfast: Duration,
+}
+
+/// Merges what is known. `source` is kept in the target; an empty answer is a fallback whatever it says.
+pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Source, number: Number<'_>) -> Target {
+    let mut backends = Backends::new(number, defaults);
+    let profile = if let Slot::Is(p) = &answer.profile { Some(p) } else { None };
+    let logical = logical(lookup, profile);
+    let mut base = match &answer.policy {
+        Slot::Is(message) => policy(message, defaults, &mut backends),
+        Slot::Refused => refused("the control plane refuses this destination"),
+        Slot::Absent | Slot::Waiting => made_up(lookup, profile, logical.as_deref(), defaults, &mut backends),
+    };
+    if let (Some(profile), Some(logical)) = (profile, &logical)
+        && profile::speaks(profile)
+        && profile.endpoint.is_none()
+    {
+        let split = profile::split(profile, logical, &mut backends);
+        base.http = profile::http(profile, &split);
+        if !profile.dst_overrides.is_empty() {
+            base.opaque = split;
+        }
+        if base.parent.kind.as_ref() == "default" && profile.parent_ref.is_some() {
+            base.parent = meta(profile.parent_ref.as_ref());
+        }
+    }
+    if profile.is_some_and(|p| p.opaque_protocol) && !matches!(base.protocol, Protocol::Refuse(_)) {
+        base.protocol = Protocol::Opaque;
+    }
+    let logical = logical.or_else(|| own_path(&base.parent, &backends));
+    Target {
+        protocol: base.protocol,
+        http: base.http,
+        opaque: base.opaque,
+        logical,
+        backends: backends.list.into(),
+        parent: base.parent,
+        source: if answer.empty() { Source::Fallback } else { source },
+    }
+}
+
+fn logical(lookup: &Lookup, profile: Option<&DestinationProfile>) -> Option<Arc<str>> {
+    match lookup {
+        Lookup::Name(name) => Some(name.clone()),
+        Lookup::Addr(addr) => {
+            let name = profile.map(|p| p.fully_qualified_name.as_str()).filter(|n| !n.is_empty())?;
+            Some(format!("{}:{}", name.trim_end_matches('.'), addr.port()).into())
+        }
+    }
+}
+
+/// Without a profile, a Service's name stands in the path of its own backend.
+fn own_path(parent: &Meta, backends: &Backends<'_>) -> Option<Arc<str>> {
+    let start = format!("{}.{}.", parent.name, parent.namespace);
+    backends.list.iter().find_map(|b| match &b.kind {
+        BackendKind::Balance { authority, .. } if authority.starts_with(&start) => Some(authority.clone()),
+        _ => None,
+    })
+}
+
+fn refused(why: &'static str) -> Policy {
+    Policy {
+        protocol: Protocol::Refuse(why),
+        http: Routes::default(),
+        opaque: Split::Empty,
+        parent: default_meta("refused"),
+    }
+}
+
+/// No policy: the profile's endpoint, the service it names, or on to where the application meant to go.
+fn made_up(
+    lookup: &Lookup,
+    profile: Option<&DestinationProfile>,
+    logical: Option<&str>,
+    defaults: Defaults,
+    backends: &mut Backends<'_>,
+) -> Policy {
+    let known = profile.and_then(|p| p.endpoint.as_ref()).map(|e| endpoint::endpoint(e, &HashMap::new()));
+    let parent = meta_or_default(profile);
+    let backend = match (known, lookup) {
+        (Some(Ok(endpoint)), _) => {
+            backends.push(BackendKind::Forward(endpoint), parent.clone(), defaults.failfast, defaults.queue)
+        }
+        (Some(Err(error)), _) => {
+            let kind = BackendKind::Broken(502, error.into());
+            backends.push(kind, parent.clone(), defaults.failfast, defaults.queue)
+        }
+        (None, _) if profile.is_some() && logical.is_some() => {
+            backends.plain_balance(logical.unwrap_or_default(), parent.clone())
+        }
+        (None, Lookup::Addr(addr)) => {
+            let kind = BackendKind::Forward(forward(*addr));
+            backends.push(kind, default_meta("forward"), defaults.failfast, defaults.queue)
+        }
+        (None, Lookup::Name(_)) => return refused("the control plane does not know this name"),
+    };
+    let split = Split::First(Box::new([Arm { weight: 1, backend, filters: Box::default() }]));
+    let rule = Rule {
+        hosts: Box::default(),
+        matches: Box::default(),
+        filters: Box::default(),
+        timeouts: Timeouts::default(),
+        retry: None,
+        split: split.clone(),
+        route: default_meta("default"),
+        profile_labels: Arc::from([]),
+        failures: Box::default(),
+    };
+    Policy {
+        protocol: Protocol::Detect(defaults.detect.unwrap_or(Duration::from_secs(10))),
+        http: Routes { rules: Box::new([rule]), trivial: true },
+        opaque: split,
+        parent,
+    }
+}
+
+fn meta_or_default(profile: Option<&DestinationProfile>) -> Meta {
+    match profile.and_then(|p| p.parent_ref.as_ref()) {
+        Some(parent) => meta(Some(parent)),
+        None => default_meta("fallback"),
+    }
+}
+
+/// The original destination, as it is.
+fn forward(addr: SocketAddr) -> Endpoint {
+    Endpoint {
+        addr,
+        weight: 10_000,
+        tls: None,
+        hint: Hint::None,
+        inbound_port: None,
+        authority: None,
+        labels: Arc::from([]),
+    }
+}
