@@ -1,0 +1,111 @@
+"""One process: one task group, readiness, signals, drain. In: a role and its `start`. Out: an exit code.
+
+`main` runs `start(runtime)`, which wires its parts and spawns their tasks; a task that fails ends the process with 1 after the log says
+which. SIGTERM or SIGINT: not ready at once, `stopping` is set, tasks get `DRAIN` seconds, then are cancelled; exit 0.
+Never here: what a role does.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, cast
+
+import prometheus_client
+
+from isthmus.serve import admin, logs
+
+DRAIN = 10.0
+
+
+class Runtime:
+    """What a role's parts share for the life of the process."""
+
+    def __init__(
+        self, group: asyncio.TaskGroup, log: logs.Logger, registry: prometheus_client.CollectorRegistry
+    ) -> None:
+        self.log = log
+        self.registry = registry
+        self.stopping = asyncio.Event()
+        self._group = group
+        self._conditions: dict[str, Callable[[], bool]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        """A task of this process; its failure is the process's."""
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def ready_when(self, name: str, test: Callable[[], bool]) -> None:
+        """Add a condition of `/ready`; asked at every probe, so it must be cheap."""
+        self._conditions[name] = test
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Called once at the stop, last added first, within the drain time: servers refuse new work here."""
+        self._closers.append(close)
+
+    def unready(self) -> list[str]:
+        """Names of conditions that fail."""
+        if self.stopping.is_set():
+            return ["stopping"]
+        return [name for name, test in self._conditions.items() if not test()]
+
+    def stop(self) -> None:
+        """Begin the drain; harmless when repeated."""
+        self.stopping.set()
+
+    async def drain(self) -> None:
+        """Wait for `stopping`, close in reverse order, cancel what is left."""
+        await self.stopping.wait()
+        try:
+            async with asyncio.timeout(DRAIN):
+                for close in reversed(self._closers):
+                    await close()
+        except TimeoutError:
+            self.log.warning("drain time is over", seconds=DRAIN)
+        for task in list(self._tasks):
+            task.cancel()
+
+
+Start = Callable[[Runtime], Awaitable[None]]
+
+
+def main(role: str, start: Start, *, admin_port: int, log_level: str = "info", log_format: str = "plain") -> int:
+    """Run a role until it is told to stop. 0 after a graceful stop, 1 after a failure."""
+    log = logs.setup(log_level, log_format, role)
+    code = 0
+    try:
+        asyncio.run(_run(start, log, admin_port))
+    except BaseExceptionGroup as group:
+        for error in _leaves(group):
+            log.error("a task failed", error=repr(error), exc_info=error)  # noqa: TRY400 (each leaf has its own trace)
+        code = 1
+    log.info("stopped")
+    return code
+
+
+async def _run(start: Start, log: logs.Logger, admin_port: int) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+    async with asyncio.TaskGroup() as group:
+        runtime = Runtime(group, log, registry)
+        started = asyncio.Event()
+        runtime.ready_when("started", started.is_set)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, runtime.stop)
+        async with await admin.Admin(runtime.unready, registry).start(admin_port):
+            log.info("starting", admin_port=admin_port)
+            drain = group.create_task(runtime.drain(), name="drain")
+            await start(runtime)
+            started.set()
+            await drain
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return [leaf for one in inner for leaf in _leaves(one)]

@@ -1,0 +1,70 @@
+"""HTTPS for webhooks: an ASGI application behind uvicorn, its certificate re-read when the files change.
+
+In: an application, a folder with `tls.crt` and `tls.key` (a mounted Secret). Out: a server that never needs a restart for a new
+certificate; an unreadable new pair leaves the old one in place. Bodies are the application's to bound. Never here: what is answered.
+"""
+
+import asyncio
+import pathlib
+import ssl
+from typing import Any
+
+import uvicorn
+
+from isthmus.errors import IsthmusError
+
+POLL = 1.0
+
+
+class Certificate:
+    """A TLS context that follows its files."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._files = (folder / "tls.crt", folder / "tls.key")
+        self._seen: tuple[bytes, bytes] | None = None
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """True when a new pair was taken. Raises IsthmusError when it cannot be read; the old one then stays."""
+        try:
+            now = (self._files[0].read_bytes(), self._files[1].read_bytes())
+            if now == self._seen:
+                return False
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                *map(str, self._files)
+            )  # a trial, so that a bad pair harms nothing
+            self.context.load_cert_chain(*map(str, self._files))
+        except (OSError, ssl.SSLError) as error:
+            raise IsthmusError(f"certificate in {self._files[0].parent} cannot be used: {error}") from error
+        self._seen = now
+        return True
+
+
+async def serve(app: Any, port: int, folder: pathlib.Path, log: Any, *, host: str = "0.0.0.0") -> None:
+    """Serve until cancelled; follows the certificate's files each second."""
+    certificate = Certificate(folder)
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30
+    )
+    config.load()
+    config.ssl = certificate.context
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # signals belong to runtime
+    async with asyncio.TaskGroup() as group:
+        follow = group.create_task(_follow(certificate, log), name="certificate")
+        try:
+            await server._serve()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # serve() would take the signals
+        finally:
+            follow.cancel()
+
+
+async def _follow(certificate: Certificate, log: Any) -> None:
+    while True:
+        await asyncio.sleep(POLL)
+        try:
+            if certificate.refresh():
+                log.info("certificate renewed")
+        except IsthmusError as error:
+            log.warning("certificate not renewed", error=error.sentence)
