@@ -18,7 +18,9 @@ RUST_FN = re.compile(r"^(\s*)(?:pub(?:\(\w+\))? )?(?:const |async |unsafe )*fn (
 
 def tracked() -> list[pathlib.Path]:
     """Source files, without tests."""
-    listed = subprocess.run(["git", "ls-files", "*.py", "*.rs"], capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.rs"], capture_output=True, text=True, check=True
+    ).stdout.split()
     return [pathlib.Path(f) for f in listed if not re.search(r"(^|/)(tests?|bench)/|/tests\.rs$|/tests/", f)]
 
 
@@ -34,7 +36,11 @@ def source(path: pathlib.Path) -> list[str]:
 def python_functions(text: str) -> list[int]:
     """Lines of each function."""
     nodes = ast.walk(ast.parse(text))
-    return [(n.end_lineno or n.lineno) - n.lineno + 1 for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [
+        (n.end_lineno or n.lineno) - n.lineno + 1
+        for n in nodes
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def rust_functions(lines: list[str]) -> list[int]:
@@ -75,13 +81,19 @@ def main() -> int:
             untold += [] if any(line.startswith("//!") for line in lines[:5]) else [str(path)]
     sizes = [n for per_file in functions.values() for n in per_file]
     broken = [f"{path} has {n} lines (limit {FILE_MAX})" for path, n in files.items() if n > FILE_MAX]
-    broken += [f"{path} has a function of {max(ns)} lines (limit {FUNCTION_MAX})" for path, ns in functions.items() if ns and max(ns) > FUNCTION_MAX]
+    broken += [
+        f"{path} has a function of {max(ns)} lines (limit {FUNCTION_MAX})"
+        for path, ns in functions.items()
+        if ns and max(ns) > FUNCTION_MAX
+    ]
     broken += [f"{path} does not open with its text" for path in untold]
     if quantile(list(files.values()), 0.9) > FILE_P90:
         broken.append(f"p90 of files is {quantile(list(files.values()), 0.9)} lines (limit {FILE_P90})")
     if quantile(sizes, 0.9) > FUNCTION_P90:
         broken.append(f"p90 of functions is {quantile(sizes, 0.9)} lines (limit {FUNCTION_P90})")
-    print(f"{len(files)} files, {sum(files.values())} lines, {len(sizes)} functions: " + ("; ".join(broken) or "all hold"))
+    print(
+        f"{len(files)} files, {sum(files.values())} lines, {len(sizes)} functions: " + ("; ".join(broken) or "all hold")
+    )
     return bool(broken)
 
 

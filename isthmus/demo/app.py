@@ -57,7 +57,11 @@ def backend(cluster: str, image: str, *, exported: bool) -> list[Doc]:
             ],
         },
     }
-    return [service, _account(SERVICE), _deployment(SERVICE, labels, container, {names.OPAQUE_PORTS_ANNOTATION: str(ECHO_PORT)})]
+    return [
+        service,
+        _account(SERVICE),
+        _deployment(SERVICE, labels, container, {names.OPAQUE_PORTS_ANNOTATION: str(ECHO_PORT)}),
+    ]
 
 
 def client(image: str, *, rps: int, connections: int) -> list[Doc]:

@@ -80,7 +80,9 @@ async def _deploy(source: client.Client, target: client.Client, options: Options
     await _rollout(target, app.SERVICE)
     await _rollout(source, app.SERVICE)
     await _rollout(source, app.CLIENT)
-    await _until(lambda: _has_service(source, mirror), f"the mirror {mirror} in {options.source}", ROLLOUT_LIMIT, time.monotonic)
+    await _until(
+        lambda: _has_service(source, mirror), f"the mirror {mirror} in {options.source}", ROLLOUT_LIMIT, time.monotonic
+    )
 
 
 async def _has_service(cluster: client.Client, name: str) -> bool:
@@ -104,7 +106,9 @@ async def _client_pod(cluster: client.Client, clock: Callable[[], float]) -> str
 
     async def running() -> bool:
         pods = await cluster.list(Pod, app.NAMESPACE, {"app": app.CLIENT})
-        found[:] = [p.metadata.name for p in pods if p.metadata and p.metadata.name and p.status and p.status.phase == "Running"]
+        found[:] = [
+            p.metadata.name for p in pods if p.metadata and p.metadata.name and p.status and p.status.phase == "Running"
+        ]
         return bool(found)
 
     await _until(running, "the client's pod", ROLLOUT_LIMIT, clock)
@@ -119,7 +123,9 @@ async def _both_answer(cluster: client.Client, pod: str, options: Options, clock
     await _until(answered, f"answers from {options.source} and {options.target}", ANSWER_LIMIT, clock)
 
 
-async def _play(cluster: client.Client, pod: str, phase: story.Phase, options: Options, clock: Callable[[], float]) -> None:
+async def _play(
+    cluster: client.Client, pod: str, phase: story.Phase, options: Options, clock: Callable[[], float]
+) -> None:
     weights = {app.SERVICE: phase.east, names.mirror(app.SERVICE, options.target): phase.west}
     await cluster.apply_dict(app.route(weights))
     await asyncio.sleep(1.0)  # one period of the client: what is shown below was sent under these weights
@@ -170,12 +176,16 @@ async def command(*words: str) -> None:
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "isthmus", *words, stdout=sys.stderr)
     code = await child.wait()
     if code:
-        raise errors.IsthmusError(f"isthmus {' '.join(words)} ended with {code}", hint="its own words are above", code=code)
+        raise errors.IsthmusError(
+            f"isthmus {' '.join(words)} ended with {code}", hint="its own words are above", code=code
+        )
 
 
 async def whole(options: Options) -> Outcome:
     """From nothing: a lab, the mesh in both clusters, a link, then `show`."""
     await command("lab", "up")
-    await asyncio.gather(*(command("install", "--apply", "--context", name) for name in (options.source, options.target)))
+    await asyncio.gather(
+        *(command("install", "--apply", "--context", name) for name in (options.source, options.target))
+    )
     await command("link", options.source, options.target, "--apply")
     return await show(options)

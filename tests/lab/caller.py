@@ -19,7 +19,9 @@ from typing import Any
 TIMEOUT = 30.0
 
 
-def get(host: str, port: int, path: str, name: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+def get(
+    host: str, port: int, path: str, name: str, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     connection.request("GET", path, headers={"Host": name, **(headers or {})})
@@ -113,7 +115,9 @@ def websocket(host: str, port: int, name: str, text: str) -> dict[str, Any]:
         while line := stream.readline().strip().decode():
             field, _, value = line.partition(":")
             seen[field.lower()] = value.strip()
-        accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+        accept = base64.b64encode(
+            hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        ).decode()
         mask = os.urandom(4)
         data = text.encode()
         conn.sendall(bytes([0x81, 0x80 | len(data)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))

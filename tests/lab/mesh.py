@@ -23,13 +23,22 @@ CLIENT_ID = "client.isthmus-demo.serviceaccount.identity.linkerd.cluster.local"
 BACKEND_ID = "backend-svc.isthmus-demo.serviceaccount.identity.linkerd.cluster.local"
 
 
-def isthmus(*words: str, limit: float = 300, ok: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def isthmus(
+    *words: str, limit: float = 300, ok: bool = True, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """One of our commands; raises with its own words when it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "isthmus", *words], capture_output=True, text=True, timeout=limit, input=stdin, check=False
+        [sys.executable, "-m", "isthmus", *words],
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        input=stdin,
+        check=False,
     )
     if ok and done.returncode:
-        raise AssertionError(f"isthmus {' '.join(words)} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        raise AssertionError(
+            f"isthmus {' '.join(words)} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        )
     return done
 
 
@@ -92,7 +101,9 @@ class Inside:
 
 def inside(cluster: str, app: str, namespace: str = NAMESPACE) -> Inside:
     """The network of the running pod with label `app`, found by the pod's uid in the processes' cgroups."""
-    pods = [p for p in objects(cluster, "pods", "-n", namespace, "-l", f"app={app}") if p["status"]["phase"] == "Running"]
+    pods = [
+        p for p in objects(cluster, "pods", "-n", namespace, "-l", f"app={app}") if p["status"]["phase"] == "Running"
+    ]
     pod = next(p for p in pods if not p["metadata"].get("deletionTimestamp"))
     uid = pod["metadata"]["uid"]
     for entry in pathlib.Path("/proc").glob("[0-9]*"):

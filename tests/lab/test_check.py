@@ -31,7 +31,9 @@ def test_check_is_red_when_the_gateway_is_deleted(client: mesh.Inside) -> None:
     finally:
         mesh.kubectl("west", *where, "scale", "deploy", "linkerd-gateway", "--replicas=1")
         mesh.kubectl("west", *where, "rollout", "status", "deploy/linkerd-gateway", "--timeout=90s")
-        mesh.until(lambda: mesh.isthmus("check", "--context", "east", ok=False).returncode == 0, "a green check again", 60, 1.0)
+        mesh.until(
+            lambda: mesh.isthmus("check", "--context", "east", ok=False).returncode == 0, "a green check again", 60, 1.0
+        )
 
 
 @pytest.mark.parametrize(

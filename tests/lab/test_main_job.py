@@ -78,7 +78,23 @@ def test_each_side_counts_the_other_by_its_identity(client: mesh.Inside) -> None
 def test_the_wan_carries_tls_only(client: mesh.Inside) -> None:
     mesh.split(0, 100)
     capture = subprocess.Popen(
-        ["ip", "netns", "exec", mesh.OPS, "tcpdump", "-i", "any", "-U", "-w", "-", "-s", "0", "-c", "20000", "tcp port 4143"],
+        [
+            "ip",
+            "netns",
+            "exec",
+            mesh.OPS,
+            "tcpdump",
+            "-i",
+            "any",
+            "-U",
+            "-w",
+            "-",
+            "-s",
+            "0",
+            "-c",
+            "20000",
+            "tcp port 4143",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -43,7 +43,9 @@ def test_a_service_of_the_user_is_never_overwritten(client: mesh.Inside) -> None
         status = "jsonpath={.items[0].status}"
         words = ("-n", "linkerd-multicluster", "get", "links.multicluster.linkerd.io", "-o", status)
         mesh.until(lambda: "taken-west" in mesh.kubectl("east", *words), "the refusal in the Link's status", limit=10)
-        found = [s for s in mesh.objects("east", "services", "-n", mesh.NAMESPACE) if s["metadata"]["name"] == "taken-west"]
+        found = [
+            s for s in mesh.objects("east", "services", "-n", mesh.NAMESPACE) if s["metadata"]["name"] == "taken-west"
+        ]
         assert found[0]["metadata"]["labels"] == {"owner": "user"}
     finally:
         mesh.kubectl("west", "-n", mesh.NAMESPACE, "delete", "svc", "taken")

@@ -20,7 +20,11 @@ def test_grpc_unary_and_its_errors(client: mesh.Inside, west: dict[str, object])
 
 
 def test_websocket_upgrade(client: mesh.Inside, west: dict[str, object]) -> None:
-    assert client.call("websocket", **west, text="over the isthmus") == {"status": 101, "accepted": True, "echo": "over the isthmus"}
+    assert client.call("websocket", **west, text="over the isthmus") == {
+        "status": 101,
+        "accepted": True,
+        "echo": "over the isthmus",
+    }
 
 
 @pytest.mark.parametrize("size", [1, 70_000, MB, 100 * MB])
