@@ -64,6 +64,8 @@ def plan(services: Iterable[Seen], on_interface: frozenset[str], pool: list[str]
             address = next((a for a in free if a not in given and a not in kept), "")
             if not address:
                 waiting.append(seen.key)
+                if seen.has in ours:  # another one's
+                    write[seen.key] = ""
                 continue
             write[seen.key] = address
         given[address] = seen.key

@@ -13,7 +13,6 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -61,9 +60,15 @@ class Supervisor:
         self._ended: dict[str, int] = {}
         self.strict = True
         self._control = self._listen()
-        self._wake, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        self._wake, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._wake_in, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _woken)
+
+    def close(self) -> None:
+        """Give the socket and the descriptors back; a node never does."""
+        self._control.close()
+        os.close(self._wake)
+        os.close(self._wake_in)
 
     def start(self, part: parts.Part) -> None:
         """Start a component and keep it running from now on."""
@@ -135,8 +140,14 @@ class Supervisor:
         program = argv[0] if "/" in argv[0] else shutil.which(argv[0])
         if not program:
             raise errors.IsthmusError(f"{argv[0]} is not in the node's path", hint="isthmus lab down, then up again")
-        with (self._folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen([program, *argv[1:]], stdin=subprocess.DEVNULL, stdout=log, stderr=log).pid
+        # Not subprocess.Popen: it would wait for children of its own accord, and take their ends away from `_reap`.
+        log = str(self._folder / f"{name}.log")
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        return os.posix_spawn(program, argv, os.environ, file_actions=files, setsigdef=[signal.SIGPIPE, signal.SIGINT])
 
     def _reap(self) -> None:
         while True:
