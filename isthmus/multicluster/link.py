@@ -106,7 +106,7 @@ async def survey(name: str, client: kube.Client, here: access.Access, control_ns
 
 def _values(config: ConfigMap) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(cast(Mapping[str, str], config.data or {}).get("values", "")) or {}
+        found: Any = yaml.safe_load(cast(Mapping[str, str], config.data or {}).get("values", "")) or {}
     except yaml.YAMLError:
         found = {}
     return cast(Mapping[str, Any], found) if isinstance(found, Mapping) else {}

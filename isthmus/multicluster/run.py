@@ -126,7 +126,7 @@ class Controller:
         while True:
             try:
                 found = await self.client.get(EndpointSlice, "kubernetes", "default")
-            except (IsthmusError, OSError, TimeoutError):
+            except IsthmusError:
                 await asyncio.sleep(5)
                 continue
             known |= {ip for end in (found.endpoints if found else None) or () for ip in end.addresses}
@@ -219,7 +219,7 @@ class Controller:
         self._news.pop(key, None)
         try:
             await self.client.delete(Lease, names.shorten(name), key.namespace)
-        except (IsthmusError, OSError, TimeoutError) as error:
+        except IsthmusError as error:
             self.process.log.warning("lease left behind", link=key.name, why=str(error))
 
     async def _lead(self, key: names.Key) -> None:

@@ -189,8 +189,10 @@ def _selector(value: object, key: str) -> Selector:
     if not isinstance(value, Mapping):
         raise BadValue(key, value, "matchLabels: {mirror.linkerd.io/exported: 'true'}", why="not a label selector")
     fields = cast(Mapping[str, Any], value)
-    terms = [Requirement(label, "In", (text,)) for label, text in (fields.get("matchLabels") or {}).items()]
-    for term in fields.get("matchExpressions") or ():
+    equal: Mapping[str, str] = fields.get("matchLabels") or {}
+    listed: list[Mapping[str, Any]] = fields.get("matchExpressions") or []
+    terms = [Requirement(label, "In", (text,)) for label, text in equal.items()]
+    for term in listed:
         op, values = str(term.get("operator")), tuple(str(v) for v in term.get("values") or ())
         if op not in ("In", "NotIn", "Exists", "DoesNotExist") or (op in ("In", "NotIn")) != bool(values):
             raise BadValue(key, dict(term), "{key: tier, operator: In, values: [web]}", why="not a label expression")

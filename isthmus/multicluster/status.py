@@ -38,9 +38,9 @@ def build(
 
     `services` None: not known yet, what stands stays. A condition that does not change keeps its transition time.
     """
-    after: Doc = {"conditions": _facts(before.get("conditions") or [], facts, now)}
+    after: Doc = {"conditions": _facts(_list(before, "conditions"), facts, now)}
     if board is not None:
-        after["gateway"] = _gateway(before.get("gateway") or [], board, now)
+        after["gateway"] = _gateway(_list(before, "gateway"), board, now)
     elif "gateway" in before:
         after["gateway"] = before["gateway"]
     if services is None:
@@ -48,7 +48,7 @@ def build(
         return after | kept
     mirrored = sum(1 for c in services.values() if c.mirrored)
     shown = sorted(services, key=lambda k: (services[k].mirrored, str(k)))[:SHOWN]
-    known = {_origin(entry): entry for entry in before.get("mirrorServices") or []}
+    known = {_origin(entry): entry for entry in _list(before, "mirrorServices")}
     after["mirrorServices"] = [_entry(key, services[key], known.get(key), now) for key in sorted(shown, key=str)]
     after["summary"] = {
         "exported": len(services),
@@ -57,6 +57,10 @@ def build(
         "shown": len(shown),
     }
     return after
+
+
+def _list(of: Mapping[str, Any], field: str) -> list[Doc]:
+    return of.get(field) or []
 
 
 def _facts(before: list[Doc], facts: Mapping[str, Fact], now: str) -> list[Doc]:
@@ -89,7 +93,7 @@ def _gateway(before: list[Doc], board: gateway.Board, now: str) -> list[Doc]:
 
 
 def _origin(entry: Mapping[str, Any]) -> names.Key:
-    ref = entry.get("remoteRef") or {}
+    ref: Doc = entry.get("remoteRef") or {}
     return names.Key(str(ref.get("namespace")), str(ref.get("name")))
 
 
@@ -98,7 +102,7 @@ def _ref(key: names.Key) -> Doc:
 
 
 def _entry(key: names.Key, condition: plan.Condition, before: Mapping[str, Any] | None, now: str) -> Doc:
-    old = ((before or {}).get("conditions") or [None])[0]
+    old: Doc | None = ((before or {}).get("conditions") or [None])[0]
     said: Doc = {
         "type": "Mirrored",
         "status": "True" if condition.mirrored else "False",

@@ -12,29 +12,35 @@ from isthmus import names
 from isthmus.multicluster import gateway, plan
 
 _LABEL = "target_cluster_name"
-_BUCKETS = (1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400, 500, 1000, 2000, 3000, 5000, 10_000, 30_000)
+_BUCKETS = (*range(1, 6), *range(10, 60, 10), *range(100, 600, 100), 1000, 2000, 3000, 5000, 10_000, 30_000)
 
 
 class Meters:
     """All families of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        one = {"labelnames": (_LABEL,), "registry": registry}
-        self._enabled = Gauge("gateway_enabled", "1 when the Link names a gateway", **one)
-        self._alive = Gauge("gateway_alive", "1 when a gateway address answers, 0 when all are dead", **one)
-        self._latency = Gauge("gateway_latency", "Milliseconds of the last probe", **one)
+        one = (_LABEL,)
+        self._enabled = Gauge("gateway_enabled", "1 when the Link names a gateway", one, registry=registry)
+        self._alive = Gauge(
+            "gateway_alive", "1 when a gateway address answers, 0 when all are dead", one, registry=registry
+        )
+        self._latency = Gauge("gateway_latency", "Milliseconds of the last probe", one, registry=registry)
         self._latencies = Histogram(
-            "gateway_probe_latency_ms", "Milliseconds of answered probes", buckets=_BUCKETS, **one
+            "gateway_probe_latency_ms", "Milliseconds of answered probes", one, registry=registry, buckets=_BUCKETS
         )
         self._probes = Counter("gateway_probes", "Probes", labelnames=(_LABEL, "probe_successful"), registry=registry)
-        self._repairs = Counter("service_mirror_endpoint_repairs", "EndpointSlices written again", **one)
+        self._repairs = Counter(
+            "service_mirror_endpoint_repairs", "EndpointSlices written again", one, registry=registry
+        )
         self._writes = Counter(
             "service_mirror_writes", "Writes", labelnames=(_LABEL, "kind", "verb"), registry=registry
         )
         self._mirrors = Gauge(
             "service_mirror_services", "Exports by outcome", labelnames=(_LABEL, "reason"), registry=registry
         )
-        self._age = Gauge("service_mirror_target_age_seconds", "Seconds since the target was last heard of", **one)
+        self._age = Gauge(
+            "service_mirror_target_age_seconds", "Seconds since the target was last heard of", one, registry=registry
+        )
         self._all = (self._enabled, self._alive, self._latency, self._latencies, self._repairs, self._age)
         self._labelled = (self._probes, self._writes, self._mirrors)
 

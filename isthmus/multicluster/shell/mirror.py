@@ -10,9 +10,7 @@ import asyncio
 import base64
 import time
 from collections import deque
-from collections.abc import Awaitable
 
-import structlog
 from lightkube.models.core_v1 import ObjectReference
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Event, Secret
@@ -26,6 +24,10 @@ from isthmus.multicluster.shell import probing, shared, target, work
 
 WRITERS = 12
 """Writes of one Link under way at a time: enough to fill an API server of two cores, few enough to share it (chosen by measurement)."""
+WHOLE = 120.0
+"""Seconds for both lists of a target to come in."""
+CHECK = 15.0
+"""Seconds between two questions whether the target still answers."""
 REPAIR = 120.0
 """Seconds between full passes, which find what no event told. A pass that finds nothing writes nothing."""
 STATUS = 1.0
@@ -55,7 +57,7 @@ class Mirror:
         self.probing = probing.Probing(link, self.board, common, self._everything)
 
     @property
-    def world(self) -> plan.World:
+    def now(self) -> plan.World:
         """What a decision may look at, as of now."""
         seen = self._session.target if self._session else self._nothing
         common = self.shared
@@ -130,15 +132,15 @@ class Mirror:
             self._reconnect.clear()
             try:
                 task = await self._open(group, task)
-            except (IsthmusError, OSError, TimeoutError) as error:
-                words = str(error).splitlines()[0] if str(error) else "no answer"
+            except (IsthmusError, TimeoutError) as error:
+                words = error.sentence if isinstance(error, IsthmusError) else "its lists did not come in whole in time"
                 self._say_reach(status.Fact(False, "Unreachable", words))
                 wait = min(30.0, wait * 2)
                 await shared.either(self._reconnect, wait * self.shared.dice.uniform(0.75, 1.25))
                 continue
             wait = 0.5
-            self._say_reach(status.Fact(True, "Connected", ""))
-            await self._watch_age(task)
+            self._say_reach(status.Fact(True, "Connected"))
+            await self._watch_over(task)
 
     async def _open(self, group: asyncio.TaskGroup, old: asyncio.Task[None] | None) -> asyncio.Task[None]:
         """A session that has proved itself, in place of the old one."""
@@ -153,9 +155,9 @@ class Mirror:
         except BaseException:
             await session.close()
             raise
-        task = group.create_task(_quiet(session.run()))
+        task = group.create_task(session.run())
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(WHOLE):
                 await session.wait_ready()
         except BaseException:
             task.cancel()
@@ -171,18 +173,16 @@ class Mirror:
         self._everything()
         return task
 
-    async def _watch_age(self, task: asyncio.Task[None]) -> None:
-        """Returns when another session is due; tells on the way when the target falls silent and when it is back."""
-        while not self._reconnect.is_set() and not task.done():
-            await shared.either(self._reconnect, 5.0)
-            age = self._session.age() if self._session else 0.0
-            self.shared.meters.age(self.link.cluster, age)
-            if age > 60:
-                self._say_reach(
-                    status.Fact(False, "Silent", "no news from the target for over 60 s; what stands is kept")
-                )
-            else:
-                self._say_reach(status.Fact(True, "Connected", ""))
+    async def _watch_over(self, task: asyncio.Task[None]) -> None:
+        """Returns when another session is due; asks now and then whether the target is still there, and tells."""
+        while self._session and not self._reconnect.is_set() and not task.done():
+            await shared.either(self._reconnect, CHECK * self.shared.dice.uniform(0.8, 1.2))
+            self.shared.meters.age(self.link.cluster, self._session.age())
+            try:
+                await self._session.check()
+                self._say_reach(status.Fact(True, "Connected"))
+            except IsthmusError as error:
+                self._say_reach(status.Fact(False, "Unreachable", f"{error.sentence}; what stands is kept"))
 
     def _say_reach(self, fact: status.Fact) -> None:
         if fact != self._reach:
@@ -198,7 +198,7 @@ class Mirror:
             if session and session.held.account and life and time.time() >= life.due():
                 try:
                     await self._renew(session, session.held.account, int(life.expires - life.issued))
-                except (IsthmusError, OSError, TimeoutError) as error:
+                except (IsthmusError, TimeoutError) as error:
                     left = int(life.expires - time.time())
                     self.log.warning("token not renewed", seconds_left=left, why=str(error))
             await asyncio.sleep(60.0 * self.shared.dice.uniform(0.8, 1.2))
@@ -215,7 +215,7 @@ class Mirror:
 
     def _everything(self) -> None:
         """Makes every key due: the desired state is looked at whole."""
-        self.queue.add(PROBES, *plan.keys(self.world))
+        self.queue.add(PROBES, *plan.keys(self.now))
         self._changed.set()
 
     async def _keep_repairing(self) -> None:
@@ -235,7 +235,7 @@ class Mirror:
 
     async def _reconcile(self, key: names.Key) -> bool:
         """Brings one mirror up to date. False when it must be tried again."""
-        now = self.world
+        now = self.now
         decision = plan.Decision(plan.probes(now)) if key == PROBES else plan.decide(now, key)
         condition, well = decision.condition, True
         try:
@@ -249,7 +249,7 @@ class Mirror:
                 condition = plan.Condition(False, "Error", f"{error.reason}"[:300])
             else:
                 condition = self.conditions.get(key)
-        except (IsthmusError, OSError, TimeoutError) as error:
+        except (IsthmusError, TimeoutError) as error:
             self.log.warning("source does not answer", service=str(key), why=str(error))
             return False
         if decision.again:
@@ -294,7 +294,7 @@ class Mirror:
         )
         try:
             await self.shared.client.create(event)
-        except (IsthmusError, OSError, TimeoutError) as error:
+        except (IsthmusError, TimeoutError) as error:
             self.log.debug("event not recorded", why=str(error))
 
     # --- status ---
@@ -324,7 +324,7 @@ class Mirror:
                     self.conditions if self.settled else None,
                     self.board,
                 )
-            except (IsthmusError, OSError, TimeoutError) as error:
+            except (IsthmusError, TimeoutError) as error:
                 self.log.warning("status not written", why=str(error))
                 self._changed.set()
                 await asyncio.sleep(5 * STATUS)
@@ -369,11 +369,3 @@ async def clear(link: spec.Link, common: shared.Shared) -> None:
                 common.log.warning("clearing a link", link=link.name, left=len(failed), why=str(failed[0]))
                 tries += 1
                 await asyncio.sleep(min(10.0, 0.2 * 2 ** min(tries, 8)))
-
-
-async def _quiet(run: Awaitable[None]) -> None:
-    """A session's own end is its owner's business, who looks at the task; a fault in it must not take the Link down."""
-    try:
-        await run
-    except* (IsthmusError, OSError, TimeoutError) as faults:
-        structlog.get_logger().warning("session ended", why=str(faults.exceptions[0]))

@@ -5,13 +5,13 @@ import random
 import time
 from dataclasses import dataclass
 
-import structlog
 from lightkube.resources.core_v1 import Secret
 
 from isthmus.kube import client as kube
 from isthmus.kube import store
 from isthmus.multicluster import plan, world
 from isthmus.multicluster.shell import meters
+from isthmus.serve import logs
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Shared:
     source: world.Source
     secrets: store.Store[Secret]
     meters: meters.Meters
-    log: structlog.stdlib.BoundLogger
+    log: logs.Logger
     dice: random.Random
     own: frozenset[str] = frozenset()
     create_namespaces: bool = False

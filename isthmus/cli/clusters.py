@@ -1,0 +1,324 @@
+"""`isthmus link`, `unlink` and `multicluster`: clusters joined and parted. In: names of contexts. Out: manifests, or changes with words.
+
+Each mutating word prints manifests, applies them with `--apply`, or shows with `--dry-run` what it would do.
+Never here: what a link is made of (see `isthmus.multicluster.link`).
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from isthmus import names, units
+from isthmus.cli import scope as scopes
+from isthmus.errors import BadValue, IsthmusError, Unreachable
+from isthmus.install import manifest
+from isthmus.kube import access
+from isthmus.kube import client as kube
+from isthmus.multicluster import link as links
+from isthmus.multicluster import objects
+from isthmus.multicluster.shell import join, survey
+
+T = TypeVar("T")
+
+
+def _choices(scope: scopes.Scope, cluster: str, **said: Any) -> links.Choices:
+    """What was said on the command line, read once."""
+    return links.Choices(
+        cluster=units.dns_label(cluster, key="the target's name (TARGET, or --cluster-name)"),
+        control_ns=scope.control_ns,
+        server=said.get("api_server_address"),
+        gateway_name=said.get("gateway_name") or "linkerd-gateway",
+        gateway_namespace=said.get("gateway_namespace") or names.MULTICLUSTER_NS,
+        gateway_addresses=_words(said.get("gateway_addresses")),
+        gateway_port=units.port(said["gateway_port"], key="--gateway-port") if said.get("gateway_port") else None,
+        selector=_selector(said.get("selector"), "--selector"),
+        excluded_labels=_words(said.get("excluded_labels")),
+        excluded_annotations=_words(said.get("excluded_annotations")),
+    )
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in (text or "").split(","))))
+
+
+def _selector(text: str | None, key: str) -> dict[str, Any] | None:
+    """`a=b,c=d` as a label selector; None where nothing was said."""
+    if text is None:
+        return None
+    pairs = [word.partition("=") for word in _words(text)]
+    if not pairs or any(not (label and mark and value) for label, mark, value in pairs):
+        raise BadValue(key, text, f"{names.EXPORTED}=true", why="not labels with values")
+    return {"matchLabels": {label: value for label, _, value in pairs}}
+
+
+def _link_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Flags that `link` and `link-gen` share; Linkerd's names where it has them."""
+    options = (
+        click.option("--api-server-address", metavar="URL", help="Where the source reaches the target's API server."),
+        click.option(
+            "--gateway-name",
+            default="linkerd-gateway",
+            show_default=True,
+            metavar="NAME",
+            help="The gateway's Service.",
+        ),
+        click.option(
+            "--gateway-namespace", default=names.MULTICLUSTER_NS, show_default=True, metavar="NS", help="Its namespace."
+        ),
+        click.option(
+            "--gateway-addresses",
+            metavar="LIST",
+            help="IPs or DNS names, comma separated. Default: what the Service has.",
+        ),
+        click.option("--gateway-port", metavar="PORT", help="Default: the Service's port mc-gateway."),
+        click.option(
+            "--selector", metavar="LABELS", help=f"Which Services are mirrored. Default: {names.EXPORTED}=true"
+        ),
+        click.option("--excluded-labels", metavar="LIST", help="Labels not to take over: keys, or prefixes with /*."),
+        click.option("--excluded-annotations", metavar="LIST", help="Annotations not to take over."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+async def _pair(
+    scope: scopes.Scope, source: str, target: str, work: Callable[[join.Side, join.Side], Awaitable[T]]
+) -> T:
+    """Runs `work` with a client for each of two contexts."""
+    here, there = access.load(source, scope.kubeconfig), access.load(target, scope.kubeconfig)
+    async with kube.Client(here) as one, kube.Client(there) as other:
+        return await work(join.Side(source, here, one), join.Side(target, there, other))
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")
+@click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, change nothing.")
+@click.option("--cluster-name", metavar="NAME", help="What the target is called in the source. Default: TARGET.")
+@click.option(
+    "--wait",
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait for the link to answer; 0 not at all.",
+)
+@_link_flags
+@scopes.flags
+def link(
+    *,
+    source: str,
+    target: str,
+    apply_it: bool,
+    dry_run: bool,
+    cluster_name: str | None,
+    wait: str,
+    scope: scopes.Scope,
+    **said: Any,
+) -> None:
+    """Let SOURCE call the Services that TARGET exports; both are kubeconfig contexts.
+
+    An exported Service (label mirror.linkerd.io/exported=true) appears in SOURCE as <service>-TARGET.
+    """
+    choices = _choices(scope, cluster_name or target, **said)
+    seconds = units.duration(wait, key="--wait", example='"30s"')
+
+    async def work(here: join.Side, there: join.Side) -> None:
+        ready = await join.prepare(here, there, choices)
+        if dry_run:
+            _would(ready)
+        elif apply_it:
+            await join.join(ready, here, there, _say)
+            if seconds:
+                _tell(await join.wait_linked(here, choices, seconds), source)
+        else:
+            await _print(ready, there)
+
+    asyncio.run(_pair(scope, source, target, work))
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _name(document: dict[str, Any]) -> str:
+    meta = document["metadata"]
+    return f"{document['kind']} {meta['namespace'] + '/' if 'namespace' in meta else ''}{meta['name']}"
+
+
+def _would(ready: join.Ready) -> None:
+    click.echo(f"in {ready.target.name}:")
+    for document in links.target_documents(ready.source, ready.choices):
+        click.echo(f"  apply {_name(document)}")
+    click.echo(f"in {ready.source.name}:")
+    for document in join.source_part(ready, ""):
+        click.echo(f"  apply {_name(document)}")
+    click.echo(f"gateway {', '.join(ready.gateway.addresses)}:{ready.gateway.port}, API server {ready.server}")
+
+
+async def _print(ready: join.Ready, target: join.Side) -> None:
+    """Manifests of both sides. The token can only be had once the account exists, so the first time the Secret is left out."""
+    click.echo(f"# for cluster {ready.target.name}")
+    click.echo(manifest.write(links.target_documents(ready.source, ready.choices)), nl=False)
+    token = await links.issue_token(target.client, ready.account, ready.choices) if ready.has_account else ""
+    documents = [d for d in join.source_part(ready, token) if token or d["kind"] != "Secret"]
+    click.echo(f"# for cluster {ready.source.name}")
+    click.echo(manifest.write(documents), nl=False)
+    if not token:
+        _say(
+            f"note: the Secret with the credentials is missing above: its token is issued for {ready.account}, which {ready.target.name} "
+            f"does not have yet. Apply the first part there and run this again, or use --apply."
+        )
+
+
+def _tell(words: dict[str, str], source: str) -> None:
+    for kind in ("TargetReachable", "GatewayAlive"):
+        _say(f"{source}: {kind} {words.get(kind, 'Unknown: the service mirror has not looked at the Link yet')}")
+    if not all(words.get(kind, "").startswith("True") for kind in ("Valid", "TargetReachable", "GatewayAlive")):
+        _say("the link is made but does not answer yet; `isthmus check` tells why")
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, change nothing. The default.")
+@scopes.flags
+def unlink(*, source: str, target: str, apply_it: bool, dry_run: bool, scope: scopes.Scope) -> None:
+    """Take the link from SOURCE to TARGET away, with all it made in both; works while TARGET is dead."""
+    choices = _choices(scope, target)
+    asyncio.run(_unlink(scope, source, choices, carry_out=apply_it and not dry_run))
+
+
+async def _unlink(scope: scopes.Scope, source: str, choices: links.Choices, *, carry_out: bool) -> None:
+    here = access.load(source, scope.kubeconfig)
+    async with kube.Client(here) as client:
+        side = join.Side(source, here, client)
+        found = await survey.of_link(client, choices)
+        if not found:
+            known = ", ".join(await join.known_links(client, choices.namespace)) or "none"
+            raise IsthmusError(f"cluster {source!r} has no link to {choices.cluster!r}", hint=f"its links: {known}")
+        if not carry_out:
+            click.echo(f"in {source}:")
+            for line in found:
+                click.echo(f"  remove {line}")
+            click.echo(
+                f"in {choices.cluster}:\n  remove what ServiceAccount {objects.account_name(source)} was granted"
+            )
+            return
+        await join.part(side, choices, _say)
+        _say(f"{source}: {len(found)} objects of the link removed")
+    await _unlink_target(scope, source, choices)
+
+
+async def _unlink_target(scope: scopes.Scope, source: str, choices: links.Choices) -> None:
+    """The target's part, as far as it can be reached."""
+    account = objects.account_name(source)
+    kinds = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
+    later = f"when it is back: kubectl --context {choices.cluster} delete {kinds} -A -l {objects.SOURCE_LABEL}={source}"
+    try:
+        there = access.load(choices.cluster, scope.kubeconfig)
+    except IsthmusError as error:
+        _say(f"{choices.cluster}: no such context, so the rights of {account} stay there ({error.sentence})")
+        return
+    try:
+        async with kube.Client(there) as client:
+            gone = await links.remove_target(client, source, choices)
+    except Unreachable as error:
+        _say(f"{choices.cluster}: does not answer, so the rights of {account} stay there; {later} ({error.sentence})")
+        return
+    _say(f"{choices.cluster}: {len(gone)} objects of {account} removed")
+
+
+@click.group()
+def multicluster() -> None:
+    """Links, gateways and credentials one by one."""
+
+
+@multicluster.command("link-gen")
+@click.option("--cluster-name", required=True, metavar="NAME", help="What this cluster will be called in the source.")
+@click.option(
+    "--service-account-name",
+    default=f"{objects.REMOTE_ACCESS}-default",
+    show_default=True,
+    metavar="NAME",
+    help="Whose token the source gets.",
+)
+@click.option("--gateway/--no-gateway", "with_gateway", default=True, help="Without: a Link for remote discovery only.")
+@click.option("--remote-discovery-selector", metavar="LABELS", help="For sources that discover remotely.")
+@click.option("--federated-service-selector", metavar="LABELS", help="For sources that federate.")
+@_link_flags
+@scopes.flags
+def link_gen(
+    *, cluster_name: str, service_account_name: str, with_gateway: bool, scope: scopes.Scope, **said: Any
+) -> None:
+    """Print what a source needs to link to the cluster of --context: pipe it to kubectl there. As Linkerd's `multicluster link-gen`."""
+    choices = _choices(scope, cluster_name, **said)
+    more = {
+        field: chosen
+        for field, flag in (
+            ("remoteDiscoverySelector", "remote_discovery_selector"),
+            ("federatedServiceSelector", "federated_service_selector"),
+        )
+        if (chosen := _selector(said.get(flag), f"--{flag.replace('_', '-')}")) is not None
+    }
+    click.echo(
+        manifest.write(asyncio.run(_generate(scope, choices, service_account_name, more, with_gateway=with_gateway))),
+        nl=False,
+    )
+
+
+async def _generate(
+    scope: scopes.Scope, choices: links.Choices, account: str, more: dict[str, Any], *, with_gateway: bool
+) -> Sequence[dict[str, Any]]:
+    there = access.load(scope.context, scope.kubeconfig)
+    async with kube.Client(there) as client:
+        return await join.generate(
+            join.Side(there.context, there, client), choices, account, more, with_gateway=with_gateway
+        )
+
+
+@multicluster.command()
+@click.option(
+    "--service-account-name",
+    required=True,
+    metavar="NAME",
+    help="One for each source, so that access is revoked singly.",
+)
+@scopes.flags
+def allow(*, service_account_name: str, scope: scopes.Scope) -> None:
+    """Print what this cluster grants a source that is linked by `link-gen`: an account, rights, a token."""
+    account = units.dns_label(service_account_name, key="--service-account-name")
+    click.echo(manifest.write(objects.remote_access(account, control_ns=scope.control_ns, for_linkerd=True)), nl=False)
+
+
+@multicluster.command()
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@scopes.flags
+def gateways(*, output: str, scope: scopes.Scope) -> None:
+    """The gateways this cluster is linked to: do they answer, how many Services come through, how long a probe takes."""
+    here = access.load(scope.context, scope.kubeconfig)
+
+    async def ask() -> list[survey.Row]:
+        async with kube.Client(here) as client:
+            return await survey.gateways(client, names.MULTICLUSTER_NS)
+
+    rows = asyncio.run(ask())
+    if output == "json":
+        shown = [
+            {"clusterName": r.cluster, "alive": r.alive, "numberOfServices": r.services, "latency": r.latency}
+            for r in rows
+        ]
+        click.echo(json.dumps(shown, indent=2))
+        return
+    lines = [("CLUSTER", "ALIVE", "NUM_SVC", "LATENCY")]
+    lines += [
+        (r.cluster, str(r.alive), str(r.services), f"{r.latency}ms" if r.latency is not None else "-") for r in rows
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    for line in lines:
+        click.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
