@@ -6,14 +6,14 @@ import json
 import random
 
 import pytest
-from isthmus import names
-from isthmus.errors import BadValue
-from isthmus.multicluster import objects, plan, world
-from isthmus.multicluster.shell import meters, survey, target, work
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Secret
 from prometheus_client import CollectorRegistry, generate_latest
 
+from isthmus import names
+from isthmus.errors import BadValue
+from isthmus.multicluster import objects, plan, world
+from isthmus.multicluster.shell import meters, survey, target, work
 from tests.unit.multicluster.sim import MIRROR, Sim, service
 
 A, B = names.Key("shop", "a"), names.Key("shop", "b")
@@ -152,7 +152,12 @@ def test_a_slice_we_write_is_a_slice_we_read():
     (want,) = mirrored().source.slices_of(MIRROR)
     again = world.mirror_slice(work.endpoint_slice(want))
     assert again is not None
-    assert (again.endpoints, again.ports, again.origin, again.identity) == (want.endpoints, want.ports, want.origin, want.identity)
+    assert (again.endpoints, again.ports, again.origin, again.identity) == (
+        want.endpoints,
+        want.ports,
+        want.origin,
+        want.identity,
+    )
 
 
 def test_a_patch_drops_what_was_copied_and_is_bound_to_a_version():

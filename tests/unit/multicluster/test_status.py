@@ -1,6 +1,7 @@
 """What a Link says of itself: every line, every limit, and times that move only when something changed."""
 
 import pytest
+
 from isthmus import names
 from isthmus.multicluster import gateway, plan, status
 
@@ -80,9 +81,15 @@ def test_addresses_are_shown_one_by_one_with_those_refused():
         pytest.param(gateway.Board(3), (), None, "names no gateway", id="no-gateway"),
         pytest.param(gateway.Board(3), ("gw",), None, "no usable address of gw", id="no-address"),
         pytest.param(board(), ("gw",), None, "no probe of 2", id="not-probed"),
-        pytest.param(board(**{"192_0_2_7": gateway.Outcome.SUCCESS}), ("gw",), True, "1 of 2 addresses answer", id="one-alive"),
         pytest.param(
-            board(**{"192_0_2_7": gateway.Outcome.FAILURE, "192_0_2_8": gateway.Outcome.FAILURE}), ("gw",), False, "none of 2", id="dead"
+            board(**{"192_0_2_7": gateway.Outcome.SUCCESS}), ("gw",), True, "1 of 2 addresses answer", id="one-alive"
+        ),
+        pytest.param(
+            board(**{"192_0_2_7": gateway.Outcome.FAILURE, "192_0_2_8": gateway.Outcome.FAILURE}),
+            ("gw",),
+            False,
+            "none of 2",
+            id="dead",
         ),
     ],
 )
