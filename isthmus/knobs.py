@@ -195,10 +195,9 @@ def overlay(base: Settings, texts: Mapping[str, str], where: str) -> Settings:
     return dataclasses.replace(base, **changes)
 
 
-def known(key: str, keys: Iterable[str], *, where: str = "") -> None:
-    """Refuse a key that is none of `keys`, naming the nearest one that is."""
+def known(key: str, keys: Iterable[str], *, where: str) -> None:
+    """Refuse a key that is none of `keys`, naming the nearest one that is. `where` is the door it came through."""
     listed = list(keys)
-    if key in listed:
-        return
-    near = difflib.get_close_matches(key, listed, n=1, cutoff=0.4)
-    raise BadValue(f"{key} {where}".strip(), "unknown", near[0] if near else listed[0], why="no such setting")
+    if key not in listed:
+        near = difflib.get_close_matches(key, listed, n=1, cutoff=0.4)
+        raise BadValue(where, key, near[0] if near else listed[0], why="no such setting")

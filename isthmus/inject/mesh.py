@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import yaml
+
 from isthmus import knobs, names
 from isthmus.errors import BadValue
 
@@ -43,13 +45,22 @@ def split_image(image: str) -> tuple[str, str]:
     return (head, tag) if colon and "/" not in tag else (image, "")
 
 
+def stored(text: str) -> dict[str, Any]:
+    """The values of ConfigMap `linkerd-config` as a map, whoever wrote them; empty where they cannot be read."""
+    try:
+        found: Any = yaml.safe_load(text or "{}")
+    except yaml.YAMLError:
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
 def from_values(values: Mapping[str, Any], anchors: str, *, control_ns: str) -> Mesh:
     """The Mesh that stored `values` describe.
 
     Raises:
         BadValue: a value the injector cannot use; its key is given as `<key> in ConfigMap linkerd-config`.
     """
-    where = "in ConfigMap linkerd-config"
+    where = "(ConfigMap linkerd-config)"
     image, tag = split_image(str(values.get("proxyImage", "")))
     proxy = cast("Mapping[str, object]", values.get("proxy") or {})
     texts = {key: str(value) for key, value in proxy.items()}

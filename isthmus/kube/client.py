@@ -171,10 +171,19 @@ class Client:
         """The answer to a GET as it is: logs, metrics through the pod proxy."""
         return (await self._call("GET", path, headers={"Accept": "*/*"})).decode(errors="replace")
 
-    async def apply_dict(self, doc: Doc, *, force: bool = True) -> Doc:
-        """Server-side apply of a document of any kind the server knows."""
+    async def get_dict(self, doc: Doc) -> Doc | None:
+        """What is stored of the object a document names, or None when there is none, or no such kind."""
+        try:
+            return await self.raw("GET", await self._path_of(doc))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def apply_dict(self, doc: Doc, *, force: bool = True, dry_run: bool = False) -> Doc:
+        """Server-side apply of a document of any kind the server knows; `dry_run` answers as if, and stores nothing."""
         path = await self._path_of(doc)
-        return cast("Doc", json.loads(await self._apply(path, doc, force=force)))
+        return cast("Doc", json.loads(await self._apply(path, doc, force=force, dry_run=dry_run)))
 
     async def delete_dict(self, doc: Doc) -> bool:
         """Ask for the object a document names to go; False when it, or its kind, was not there."""
@@ -225,8 +234,10 @@ class Client:
     def _space(self, obj: store.Object) -> str:
         return (obj.metadata.namespace if obj.metadata else None) or self.access.namespace
 
-    async def _apply(self, path: str, doc: Doc, *, force: bool) -> bytes:
+    async def _apply(self, path: str, doc: Doc, *, force: bool, dry_run: bool = False) -> bytes:
         query = {"fieldManager": self._manager, "force": "true" if force else "false"}
+        if dry_run:
+            query["dryRun"] = "All"
         headers = {"Content-Type": PatchType.APPLY.value}
         return await self._call("PATCH", path, params=query, body=msgspec.json.encode(doc), headers=headers)
 

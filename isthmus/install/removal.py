@@ -1,0 +1,148 @@
+"""Take everything of ours out of a cluster. In: a client. Out: what there is of ours, as documents; then an empty place.
+
+Ours is what carries our label. Links go first, while their controller is there to remove the mirrors each made; the kinds we borrowed
+from other projects stay while somebody's objects are of them. Never here: what was installed (see `core`), printing (a `Say` is given).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from isthmus import names
+from isthmus.errors import IsthmusError
+from isthmus.install import core
+from isthmus.kube import client as kube
+
+Doc = dict[str, Any]
+Say = Callable[[str], None]
+
+LINK_DEADLINE = 20.0
+GONE_DEADLINE = 120.0
+POLL = 0.2
+_OURS = f"{names.PART_OF_LABEL}={names.PART_OF}"
+_KINDS = (
+    # apiVersion, plural, kind; in the order in which they go
+    ("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
+    ("v1", "namespaces", "Namespace"),
+    ("rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole"),
+    ("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition"),
+)
+_LINKS = "/apis/multicluster.linkerd.io/v1alpha3/links"
+_SPACES = frozenset({names.MULTICLUSTER_NS})
+
+
+async def found(client: kube.Client, control_ns: str) -> list[Doc]:
+    """What the cluster has of ours beside Links, in the order in which it goes; what is inside our namespaces goes with them."""
+    docs: list[Doc] = []
+    for api, plural, kind in _KINDS:
+        root = f"apis/{api}" if "/" in api else f"api/{api}"
+        listed = await client.raw("GET", f"/{root}/{plural}?labelSelector={_OURS}")
+        for item in cast("list[Doc]", listed.get("items") or []):
+            name = item["metadata"]["name"]
+            # A namespace of the person's may carry our label (the demonstration's does); only those we made go.
+            if kind != "Namespace" or name == control_ns or name in _SPACES:
+                docs.append({"apiVersion": api, "kind": kind, "metadata": {"name": name}, **_group(item, kind)})
+    return docs
+
+
+def _group(item: Doc, kind: str) -> Doc:
+    return {"spec": {"group": item["spec"]["group"], "names": item["spec"]["names"]}} if kind == "CustomResourceDefinition" else {}
+
+
+async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) -> None:
+    """Remove Links, then `docs`; returns when all are gone.
+
+    Raises:
+        IsthmusError: something is still there after GONE_DEADLINE seconds; it says what.
+    """
+    await _remove_links(client, say, warn)
+    going: list[Doc] = []
+    for doc in docs:
+        if await _still_used(client, doc):
+            warn(f"{doc['metadata']['name']} stays: objects of that kind exist; kubectl delete crd {doc['metadata']['name']} removes both")
+            continue
+        if doc["kind"] == "CustomResourceDefinition" and any(d["kind"] == "Namespace" for d in going):
+            # Definitions that go before the objects of them would leave namespaces in the middle of their own removal.
+            await _gone(client, [d for d in going if d["kind"] == "Namespace"], say)
+            going = [d for d in going if d["kind"] != "Namespace"]
+        say(f"removing {doc['kind']} {doc['metadata']['name']}")
+        await client.delete_dict(doc)
+        going.append(doc)
+    await _gone(client, going, say)
+
+
+async def _remove_links(client: kube.Client, say: Say, warn: Say) -> None:
+    """Delete every Link and give its controller time to remove what it mirrored."""
+    deadline = asyncio.get_running_loop().time() + LINK_DEADLINE
+    asked = False
+    while links := await _links(client):
+        if not asked:
+            for one in links:
+                await client.delete_dict(one)
+            asked = True
+            continue
+        if asyncio.get_running_loop().time() > deadline:
+            break
+        say(f"waiting for {len(links)} links to be taken apart")
+        await asyncio.sleep(POLL)
+    for one in await _links(client):
+        warn(f"Link {one['metadata']['name']} was not taken apart by its controller; its mirrors are removed here")
+        await _remove_mirrors(client, one)
+
+
+async def _links(client: kube.Client) -> list[Doc]:
+    try:
+        listed = await client.raw("GET", _LINKS)
+    except kube.ApiError as error:
+        if error.status == 404:
+            return []
+        raise
+    items = cast("list[Doc]", listed.get("items") or [])
+    return [{"apiVersion": "multicluster.linkerd.io/v1alpha3", "kind": "Link", "metadata": item["metadata"], "spec": item["spec"]} for item in items]
+
+
+async def _remove_mirrors(client: kube.Client, link: Doc) -> None:
+    """What a Link's controller would have done: its mirrors go, then the finalizer."""
+    cluster, meta = link["spec"]["targetClusterName"], link["metadata"]
+    chosen = f"{names.MIRRORED_SERVICE}=true,{names.CLUSTER_NAME}={cluster}"
+    listed = await client.raw("GET", f"/api/v1/services?labelSelector={chosen}")
+    for item in cast("list[Doc]", listed.get("items") or []):
+        await client.delete_dict({"apiVersion": "v1", "kind": "Service", "metadata": item["metadata"]})
+    path = f"/apis/multicluster.linkerd.io/v1alpha3/namespaces/{meta['namespace']}/links/{meta['name']}"
+    await client.raw("PATCH", path, {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
+
+
+async def _still_used(client: kube.Client, doc: Doc) -> bool:
+    """Whether a definition is borrowed and has objects."""
+    if doc["kind"] != "CustomResourceDefinition" or doc["spec"]["group"] not in core.BORROWED_GROUPS:
+        return False
+    version = "v1alpha2" if doc["spec"]["group"] == "split.smi-spec.io" else "v1"
+    listed = await client.raw("GET", f"/apis/{doc['spec']['group']}/{version}/{doc['spec']['names']['plural']}?limit=1")
+    return bool(listed.get("items"))
+
+
+async def _gone(client: kube.Client, docs: Sequence[Doc], say: Say) -> None:
+    deadline = asyncio.get_running_loop().time() + GONE_DEADLINE
+    left = list(docs)
+    while left:
+        left = [doc for doc in left if await _exists(client, doc)]
+        if left and asyncio.get_running_loop().time() > deadline:
+            first = f"{left[0]['kind']} {left[0]['metadata']['name']}"
+            raise IsthmusError(f"{first} is still there after {GONE_DEADLINE:.0f} s", hint=f"kubectl describe {first.replace(' ', '/').lower()}")
+        if left:
+            say(f"waiting for {left[0]['kind']} {left[0]['metadata']['name']} to be gone")
+            await asyncio.sleep(POLL)
+
+
+async def _exists(client: kube.Client, doc: Doc) -> bool:
+    plural = next(plural for _, plural, kind in _KINDS if kind == doc["kind"])
+    api = doc["apiVersion"]
+    root = f"apis/{api}" if "/" in api else f"api/{api}"
+    try:
+        await client.raw("GET", f"/{root}/{plural}/{doc['metadata']['name']}")
+    except kube.ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
