@@ -1,20 +1,23 @@
 """One process: one task group, readiness, signals, drain. In: a role and its `start`. Out: an exit code.
 
 `main` runs `start(runtime)`, which wires its parts and spawns their tasks; a task that fails ends the process with 1 after the log says
-which. SIGTERM or SIGINT: not ready at once, `stopping` is set, tasks get `DRAIN` seconds, then are cancelled; exit 0.
-Never here: what a role does.
+which. SIGTERM or SIGINT: not ready at once, `stopping` is set, closers get `DRAIN` seconds, then tasks are cancelled; exit 0. A task that
+does not end within `LAST` seconds of that is named, and the process ends without it. Never here: what a role does.
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 import prometheus_client
 
+from isthmus.errors import IsthmusError
 from isthmus.serve import admin, logs
 
 DRAIN = 10.0
+LAST = 5.0
 
 
 class Runtime:
@@ -65,8 +68,13 @@ class Runtime:
                     await close()
         except TimeoutError:
             self.log.warning("drain time is over", seconds=DRAIN)
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        late = (await asyncio.wait(tasks, timeout=LAST))[1] if tasks else set[asyncio.Task[Any]]()
+        if late:
+            self.log.error("tasks do not end; leaving without them", tasks=sorted(t.get_name() for t in late))
+            os._exit(1)
 
 
 Start = Callable[[Runtime], Awaitable[None]]
@@ -80,7 +88,10 @@ def main(role: str, start: Start, *, admin_port: int, log_level: str = "info", l
         asyncio.run(_run(start, log, admin_port))
     except BaseExceptionGroup as group:
         for error in _leaves(group):
-            log.error("a task failed", error=repr(error), exc_info=error)  # noqa: TRY400 (each leaf has its own trace)
+            if isinstance(error, IsthmusError):
+                log.error(error.sentence, hint=error.hint)  # noqa: TRY400 (a refusal needs no trace)
+            else:
+                log.error("a task failed", error=repr(error), exc_info=error)  # noqa: TRY400 (each leaf has its own trace)
         code = 1
     log.info("stopped")
     return code
@@ -99,9 +110,14 @@ async def _run(start: Start, log: logs.Logger, admin_port: int) -> None:
         async with await admin.Admin(runtime.unready, registry).start(admin_port):
             log.info("starting", admin_port=admin_port)
             drain = group.create_task(runtime.drain(), name="drain")
-            await start(runtime)
-            started.set()
+            runtime.spawn(_start(start, runtime, started), name="start")
             await drain
+
+
+async def _start(start: Start, runtime: Runtime, started: asyncio.Event) -> None:
+    """A task like others, so that a stop during a long start ends it."""
+    await start(runtime)
+    started.set()
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -5,8 +5,10 @@ certificate; an unreadable new pair leaves the old one in place. Bodies are the 
 """
 
 import asyncio
+import contextlib
 import pathlib
 import ssl
+from collections.abc import Generator
 from typing import Any
 
 import uvicorn
@@ -14,6 +16,9 @@ import uvicorn
 from isthmus.errors import IsthmusError
 
 POLL = 1.0
+GRACE = 3
+CONNECTIONS = 512
+"""Requests at once; more are answered with 503, which an API server retries."""
 
 
 class Certificate:
@@ -42,22 +47,42 @@ class Certificate:
         return True
 
 
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: signals belong to `runtime`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
 async def serve(app: Any, port: int, folder: pathlib.Path, log: Any, *, host: str = "0.0.0.0") -> None:
-    """Serve until cancelled; follows the certificate's files each second."""
+    """Serve until cancelled, then answer what is under way for at most GRACE seconds. Follows the certificate's files each second.
+
+    Raises:
+        IsthmusError: the folder holds no usable pair at the start.
+    """
     certificate = Certificate(folder)
     config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=CONNECTIONS,
     )
     config.load()
     config.ssl = certificate.context
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # signals belong to runtime
+    server = _Server(config)
     async with asyncio.TaskGroup() as group:
-        follow = group.create_task(_follow(certificate, log), name="certificate")
+        serving = group.create_task(server.serve(), name="serve")
         try:
-            await server._serve()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # serve() would take the signals
+            await _follow(certificate, log)
         finally:
-            follow.cancel()
+            server.should_exit = True
+            await asyncio.wait([serving], timeout=GRACE + 1)
 
 
 async def _follow(certificate: Certificate, log: Any) -> None:

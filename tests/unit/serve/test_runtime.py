@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from isthmus.errors import BadValue
 from isthmus.serve import runtime
 
 
@@ -69,3 +70,21 @@ def test_closers_run_last_first() -> None:
 
     assert runtime.main("test", start, admin_port=free_port()) == 0
     assert order == ["second", "first"]
+
+
+def test_a_refusal_at_the_start_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    async def start(rt: runtime.Runtime) -> None:
+        raise BadValue("--issuer-dir", "/nowhere", "/var/run/issuer")
+
+    assert runtime.main("test", start, admin_port=free_port()) == 1
+    said = capsys.readouterr().err
+    assert "--issuer-dir is '/nowhere'" in said
+    assert "Traceback" not in said
+
+
+def test_a_stop_during_a_long_start_ends_it() -> None:
+    async def start(rt: runtime.Runtime) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+
+    assert runtime.main("test", start, admin_port=free_port()) == 0

@@ -1,0 +1,86 @@
+"""HTTPS whose certificate follows its files."""
+
+import asyncio
+import pathlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import structlog
+import trustme
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from isthmus.errors import IsthmusError
+from isthmus.serve import web
+
+CA = trustme.CA()
+
+
+def write(folder: pathlib.Path, name: str = "localhost") -> bytes:
+    pair = CA.issue_cert(name, "localhost")
+    (folder / "tls.crt").write_bytes(pair.cert_chain_pems[0].bytes())
+    (folder / "tls.key").write_bytes(pair.private_key_pem.bytes())
+    return ssl.PEM_cert_to_DER_cert(pair.cert_chain_pems[0].bytes().decode())
+
+
+async def hello(request: Request) -> PlainTextResponse:
+    await asyncio.sleep(float(request.query_params.get("after", 0)))
+    return PlainTextResponse("hello")
+
+
+async def ask(port: int, path: str = "/") -> tuple[bytes | None, bytes]:
+    """The certificate that was shown, and the answer's last line."""
+    context = ssl.create_default_context()
+    CA.configure_trust(context)  # pyright: ignore[reportUnknownMemberType]  # names pyOpenSSL, which is not here
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return shown, answer.rpartition(b"\r\n")[2]
+
+
+@pytest.fixture
+async def port(tmp_path: pathlib.Path) -> AsyncIterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = int(probe.getsockname()[1])
+    write(tmp_path)
+    app: Any = Starlette(routes=[Route("/", hello)])
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(web.serve(app, free, tmp_path, structlog.get_logger(), host="127.0.0.1"))
+        async with asyncio.timeout(3):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", free)
+                    writer.close()
+                    break
+                except OSError:
+                    await asyncio.sleep(0.02)
+        yield free
+        serving.cancel()
+
+
+async def test_a_new_pair_is_shown_without_a_restart(port: int, tmp_path: pathlib.Path) -> None:
+    assert (await ask(port))[1] == b"hello"
+    fresh = write(tmp_path)
+    async with asyncio.timeout(4):
+        while (await ask(port))[0] != fresh:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_bad_pair_leaves_the_old_one(port: int, tmp_path: pathlib.Path) -> None:
+    before = (await ask(port))[0]
+    (tmp_path / "tls.key").write_text("nonsense")
+    await asyncio.sleep(1.2)
+    assert (await ask(port))[0] == before
+
+
+def test_no_pair_at_the_start_is_a_sentence(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(IsthmusError, match="cannot be used"):
+        web.Certificate(tmp_path)
