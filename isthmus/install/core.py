@@ -16,7 +16,8 @@ import yaml
 from isthmus import names
 from isthmus.inject import decide, env, patch
 from isthmus.inject import mesh as meshes
-from isthmus.install import objects, trust
+from isthmus.install import objects
+from isthmus.install import trust as certificates
 from isthmus.install import values as choices
 
 Doc = dict[str, Any]
@@ -39,8 +40,8 @@ class Plan:
     """Everything a rendering depends on."""
 
     values: choices.Values
-    trust: trust.Trust
-    webhook: trust.Webhook
+    trust: certificates.Trust
+    webhook: certificates.Webhook
     control_ns: str = names.CONTROL_NS
     present: frozenset[str] = frozenset()
     """Definitions of other projects that the cluster has already and we leave alone."""

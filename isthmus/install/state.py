@@ -16,7 +16,9 @@ from lightkube.resources.core_v1 import ConfigMap, Secret
 from isthmus import names
 from isthmus.errors import IsthmusError
 from isthmus.inject import mesh as meshes
-from isthmus.install import core, trust, values
+from isthmus.install import core
+from isthmus.install import trust as certificates
+from isthmus.install import values as choices
 from isthmus.kube import client as kube
 
 Doc = dict[str, Any]
@@ -26,10 +28,10 @@ Doc = dict[str, Any]
 class State:
     """`values` and certificates are None where nothing of ours is installed. `present`: definitions of other projects."""
 
-    values: values.Values | None = None
+    values: choices.Values | None = None
     version: str = ""
-    trust: trust.Trust | None = None
-    webhook: trust.Webhook | None = None
+    trust: certificates.Trust | None = None
+    webhook: certificates.Webhook | None = None
     present: frozenset[str] = frozenset()
 
 
@@ -41,7 +43,7 @@ async def read(client: kube.Client, control_ns: str) -> State:
     """
     config = await client.get(ConfigMap, core.CONFIG, control_ns)
     stored = (config.data or {}).get("values", "") if config is not None else ""
-    if config is not None and values.VERSION_KEY not in meshes.stored(stored):
+    if config is not None and choices.VERSION_KEY not in meshes.stored(stored):
         raise foreign(f"ConfigMap {control_ns}/{core.CONFIG} belongs to version {meshes.stored(stored).get('linkerdVersion', 'unknown')}")
     hook = await client.get(MutatingWebhookConfiguration, core.WEBHOOK)
     if hook is not None:
@@ -50,8 +52,8 @@ async def read(client: kube.Client, control_ns: str) -> State:
     if config is None:
         return State(present=present)
     return State(
-        values=values.load(stored),
-        version=values.version_of(stored),
+        values=choices.load(stored),
+        version=choices.version_of(stored),
         trust=await _trust(client, control_ns),
         webhook=await _webhook(client, control_ns, hook),
         present=present,
@@ -89,7 +91,7 @@ async def _foreign_definitions(client: kube.Client) -> frozenset[str]:
     return frozenset(present)
 
 
-async def _trust(client: kube.Client, control_ns: str) -> trust.Trust | None:
+async def _trust(client: kube.Client, control_ns: str) -> certificates.Trust | None:
     secret = await client.get(Secret, core.ISSUER, control_ns)
     roots = await client.get(ConfigMap, core.ROOTS, control_ns)
     if secret is None or roots is None:
@@ -97,10 +99,10 @@ async def _trust(client: kube.Client, control_ns: str) -> trust.Trust | None:
     data = secret.data or {}
     certificate, key = text(data, "crt.pem") or text(data, "tls.crt"), text(data, "key.pem") or text(data, "tls.key")
     anchors = (roots.data or {}).get("ca-bundle.crt", "")
-    return trust.Trust(anchors, certificate, key, origin="the cluster's own") if anchors and certificate and key else None
+    return certificates.Trust(anchors, certificate, key, origin="the cluster's own") if anchors and certificate and key else None
 
 
-async def _webhook(client: kube.Client, control_ns: str, hook: MutatingWebhookConfiguration | None) -> trust.Webhook | None:
+async def _webhook(client: kube.Client, control_ns: str, hook: MutatingWebhookConfiguration | None) -> certificates.Webhook | None:
     secret = await client.get(Secret, core.WEBHOOK_SECRET, control_ns)
     if secret is None or hook is None or not hook.webhooks:
         return None
@@ -108,7 +110,7 @@ async def _webhook(client: kube.Client, control_ns: str, hook: MutatingWebhookCo
     bundle = hook.webhooks[0].clientConfig.caBundle
     authority = text({"ca": bundle or ""}, "ca")
     certificate, key = text(data, "tls.crt"), text(data, "tls.key")
-    return trust.Webhook(authority, certificate, key) if authority and certificate and key else None
+    return certificates.Webhook(authority, certificate, key) if authority and certificate and key else None
 
 
 def text(data: Mapping[str, str], key: str) -> str:
