@@ -4,6 +4,7 @@
 //! Never here: a connection of the application, or anything a request waits for.
 
 pub mod convert;
+pub mod discover;
 pub mod env;
 pub mod identity;
 pub mod link;

@@ -11,7 +11,7 @@ use table::outbound::{Endpoint, Hint, Peer};
 /// # Errors
 /// A sentence, when the address is not one or its identity cannot be checked: such an endpoint is never used in clear text.
 pub fn endpoint(from: &WeightedAddr, set: &HashMap<String, String>) -> Result<Endpoint, String> {
-    let addr = from.addr.clone().ok_or("an endpoint without address")?;
+    let addr = from.addr.ok_or("an endpoint without address")?;
     let addr = SocketAddr::try_from(addr).map_err(|error| format!("an endpoint's address: {error}"))?;
     let tls = from.tls_identity.as_ref().map(|id| peer(id).map_err(|error| format!("{addr}: {error}"))).transpose()?;
     let hint = from.protocol_hint.as_ref();

@@ -179,7 +179,7 @@ fn network(from: &api::Network) -> Parsed<Network> {
 }
 
 fn block(from: &net::IpNetwork) -> Parsed<(IpAddr, u8)> {
-    let ip = from.ip.clone().ok_or("a network without address")?;
+    let ip = from.ip.ok_or("a network without address")?;
     let ip = IpAddr::try_from(ip).map_err(|error| format!("a network's address: {error}"))?;
     let most = if ip.is_ipv4() { 32 } else { 128 };
     let length = u8::try_from(from.prefix_len).ok().filter(|&l| l <= most);

@@ -12,7 +12,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use table::outbound::{Arm, BackendKind, Endpoint, Hint, Protocol, Routes, Rule, Source, Split, Target, Timeouts};
+use table::outbound::{
+    Arm, Backend, BackendKind, Endpoint, Hint, Protocol, Routes, Rule, Source, Split, Target, Timeouts,
+};
 use table::{Lookup, Meta};
 
 /// What one of the two services said last.
@@ -66,18 +68,23 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
     let mut backends = Backends::new(number, defaults);
     let profile = if let Slot::Is(p) = &answer.profile { Some(p) } else { None };
     let logical = logical(lookup, profile);
+    let spoken = profile.filter(|p| profile::speaks(p) && p.endpoint.is_none()).zip(logical.as_deref());
+    let replaced = spoken.is_some_and(|(p, _)| !p.dst_overrides.is_empty());
     let mut base = match &answer.policy {
         Slot::Is(message) => policy(message, defaults, &mut backends),
         Slot::Refused => refused("the control plane refuses this destination"),
+        Slot::Absent | Slot::Waiting if replaced => Policy {
+            protocol: sniff(defaults),
+            http: Routes::default(),
+            opaque: Split::Empty,
+            parent: meta_or_default(profile),
+        },
         Slot::Absent | Slot::Waiting => made_up(lookup, profile, logical.as_deref(), defaults, &mut backends),
     };
-    if let (Some(profile), Some(logical)) = (profile, &logical)
-        && profile::speaks(profile)
-        && profile.endpoint.is_none()
-    {
+    if let Some((profile, logical)) = spoken {
         let split = profile::split(profile, logical, &mut backends);
         base.http = profile::http(profile, &split);
-        if !profile.dst_overrides.is_empty() {
+        if replaced {
             base.opaque = split;
         }
         if base.parent.kind.as_ref() == "default" && profile.parent_ref.is_some() {
@@ -87,16 +94,48 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
     if profile.is_some_and(|p| p.opaque_protocol) && !matches!(base.protocol, Protocol::Refuse(_)) {
         base.protocol = Protocol::Opaque;
     }
-    let logical = logical.or_else(|| own_path(&base.parent, &backends));
+    let own = own_path(&base.parent, &backends);
+    let list = used(backends.list, &mut base);
+    let logical = logical.or(own);
     Target {
         protocol: base.protocol,
         http: base.http,
         opaque: base.opaque,
         logical,
-        backends: backends.list.into(),
+        backends: list,
         parent: base.parent,
         source: if answer.empty() { Source::Fallback } else { source },
     }
+}
+
+/// Only the backends that some split names: the others would be watched for nothing.
+fn used(list: Vec<Backend>, base: &mut Policy) -> Box<[Backend]> {
+    let rules = base.http.rules.iter_mut().map(|r| &mut r.split);
+    let mut splits: Vec<&mut Split> = rules.chain([&mut base.opaque]).collect();
+    let mut renumbered: Vec<Option<u16>> = vec![None; list.len()];
+    let mut next = 0;
+    for arm in splits.iter_mut().flat_map(|s| arms(s)) {
+        if let Some(slot) = renumbered.get_mut(usize::from(arm.backend)) {
+            arm.backend = *slot.get_or_insert_with(|| {
+                next += 1;
+                next - 1
+            });
+        }
+    }
+    let mut kept: Vec<_> = list.into_iter().zip(renumbered).filter_map(|(b, n)| Some((n?, b))).collect();
+    kept.sort_by_key(|(n, _)| *n);
+    kept.into_iter().map(|(_, backend)| backend).collect()
+}
+
+fn arms(split: &mut Split) -> &mut [Arm] {
+    match split {
+        Split::First(arms) | Split::Random(arms) => arms,
+        Split::Empty | Split::Forbidden(_) => &mut [],
+    }
+}
+
+fn sniff(defaults: Defaults) -> Protocol {
+    Protocol::Detect(defaults.detect.unwrap_or(Duration::from_secs(10)))
 }
 
 fn logical(lookup: &Lookup, profile: Option<&DestinationProfile>) -> Option<Arc<str>> {
@@ -166,12 +205,7 @@ fn made_up(
         profile_labels: Arc::from([]),
         failures: Box::default(),
     };
-    Policy {
-        protocol: Protocol::Detect(defaults.detect.unwrap_or(Duration::from_secs(10))),
-        http: Routes { rules: Box::new([rule]), trivial: true },
-        opaque: split,
-        parent,
-    }
+    Policy { protocol: sniff(defaults), http: Routes { rules: Box::new([rule]), trivial: true }, opaque: split, parent }
 }
 
 fn meta_or_default(profile: Option<&DestinationProfile>) -> Meta {

@@ -6,9 +6,10 @@
 use super::backoff::Wait;
 use super::dial::Link;
 use crate::env::{Backoff, StreamLimits};
-use metrics::{Registry, families};
+use metrics::{Gauge, Registry, families};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time;
 use tonic::transport::Channel;
@@ -34,6 +35,8 @@ pub enum Said<M> {
 /// How to follow the streams of one service.
 #[derive(Clone)]
 pub struct Follow {
+    /// What is followed, for `control_watches` and `control_stale_streams`.
+    pub kind: &'static str,
     /// The service.
     pub link: Arc<Link>,
     /// Bounds of one stream.
@@ -59,9 +62,10 @@ impl Follow {
         Fut: Future<Output = Result<Response<Streaming<M>>, Status>>,
     {
         let mut wait = Wait::new(self.backoff);
+        let held = Held::new(self);
         while !out.is_closed() {
             let mut heard = false;
-            let end = self.one(&open, &out, wrap, &mut heard).await;
+            let end = self.one(&open, &out, wrap, &mut heard, &held).await;
             if heard {
                 wait.reset();
             }
@@ -70,6 +74,7 @@ impl Follow {
                 End::Graceful if heard => Duration::from_millis(fastrand::u64(10..100)),
                 End::Graceful => wait.after_failure(fastrand::f64()),
                 End::Failed(status) => {
+                    held.stale(true);
                     let code = status.code();
                     log::debug!("{}: {:?} {}", self.link.address(), code, status.message());
                     let _ = out.send(wrap(Said::Failed(code, status.message().to_owned()))).await;
@@ -90,6 +95,7 @@ impl Follow {
         out: &tokio::sync::mpsc::Sender<T>,
         wrap: fn(Said<M>) -> T,
         heard: &mut bool,
+        held: &Held,
     ) -> End
     where
         F: Fn(Channel) -> Fut,
@@ -122,6 +128,7 @@ impl Follow {
         };
         self.count_first(asked.elapsed());
         *heard = true;
+        held.stale(false);
         loop {
             if out.send(wrap(message)).await.is_err() {
                 return End::Graceful;
@@ -165,6 +172,38 @@ impl Follow {
         };
         let [a, b] = tls;
         [("addr", self.link.address()), a, b]
+    }
+}
+
+/// Counts one followed thing while it is followed, and whether it is served from memory.
+struct Held {
+    registry: Arc<Registry>,
+    watches: Gauge,
+    stale: Gauge,
+    now: AtomicBool,
+}
+
+impl Held {
+    fn new(follow: &Follow) -> Self {
+        let labels = [("kind", follow.kind)];
+        let registry = follow.registry.clone();
+        let watches = registry.gauge(&families::CONTROL_WATCHES, &labels);
+        let stale = registry.gauge(&families::CONTROL_STALE_STREAMS, &labels);
+        registry.control_shard().gauge_add(watches, 1);
+        Self { registry, watches, stale, now: AtomicBool::new(false) }
+    }
+
+    fn stale(&self, now: bool) {
+        if self.now.swap(now, Ordering::Relaxed) != now {
+            self.registry.control_shard().gauge_add(self.stale, if now { 1 } else { -1 });
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stale(false);
+        self.registry.control_shard().gauge_add(self.watches, -1);
     }
 }
 
