@@ -5,7 +5,6 @@ then it waits for the node and cluster DNS, says `ready`, and supervises until i
 Never here: a second try. A start that fails says why in `progress` and ends.
 """
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -66,8 +65,7 @@ class Node:
             self.sup.task("images", [sys.executable, "-m", "isthmus.lab.node.load", *map(str, self.s.images)])
         self.wait("API server", lambda: self.api.has("/readyz"))
         self.sup.start(parts.controllers(self.s))
-        if importlib.util.find_spec("isthmus.kube") and importlib.util.find_spec("isthmus.kube.watch"):
-            self.sup.start(parts.balancer(self.s))
+        self.sup.start(parts.balancer(self.s))
         if not self.s.nodes:
             self.wait("controllers", lambda: self.api.has("/api/v1/namespaces/default/serviceaccounts/default"))
 

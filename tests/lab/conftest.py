@@ -1,0 +1,77 @@
+"""A lab for the stories: brought up once for all of them, and taken down at the end.
+
+In: the machine, as root. Out: `lab`, the running default lab; `own_lab`, a smaller one in a folder of its own that a test may break.
+A lab that is up already is used and left up, so that a developer's second run starts at once.
+"""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from isthmus.lab import layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """A lab in a folder of its own: `run` is `isthmus lab ...` for it."""
+
+    dir: pathlib.Path
+    tag: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        return os.environ | {"ISTHMUS_LAB_DIR": str(self.dir), "KUBECONFIG": str(self.dir / "kubeconfig")}
+
+    def run(self, *words: str, ok: bool = True, limit: float = 300) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "isthmus.cli.lab", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.env, timeout=limit, check=False)
+        if ok and done.returncode:
+            raise AssertionError(
+                f"isthmus lab {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def kubectl(self, cluster: str, *words: str) -> str:
+        return self.run("kubectl", cluster, *words).stdout
+
+    @property
+    def lab(self) -> layout.Lab:
+        return layout.load(self.dir, self.tag)
+
+
+def make_own(folder: pathlib.Path) -> Own:
+    return Own(folder, layout.tag(folder, os.environ))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def root_on_linux() -> None:
+    if os.geteuid() != 0:
+        pytest.exit("the lab tier needs root: sudo make test", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[layout.Lab]:
+    """The default lab, with nodes."""
+    folder = layout.state_dir(os.environ)
+    own = Own(folder, layout.tag(folder, os.environ))
+    was_up = bool(own.lab.clusters)
+    if not was_up:
+        own.run("up", limit=1800)
+    os.environ["KUBECONFIG"] = str(folder / "kubeconfig")
+    yield own.lab
+    if not was_up:
+        own.run("down")
+
+
+@pytest.fixture(scope="module")
+def own_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    """Two control planes without nodes, in a folder of their own."""
+    own = make_own(tmp_path_factory.mktemp("lab") / "state")
+    own.run("up", "--no-nodes", limit=1800)
+    yield own
+    own.run("down")
