@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client import parser
 
 HERE = pathlib.Path(__file__).parent
+OPS = "isthmus-ops"  # the network namespace that holds the WAN
 NAMESPACE = "isthmus-demo"
 SERVICE = "backend-svc"
 MIRROR = "backend-svc-west"
