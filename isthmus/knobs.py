@@ -120,7 +120,14 @@ def _knob(read: Read, default: str, says: str, *, inherits: bool = True, alias: 
     return field(default=read(default, "default"), metadata=facts)
 
 
-INBOUND_POLICIES = ("all-unauthenticated", "all-authenticated", "cluster-unauthenticated", "cluster-authenticated", "deny", "audit")
+INBOUND_POLICIES = (
+    "all-unauthenticated",
+    "all-authenticated",
+    "cluster-unauthenticated",
+    "cluster-authenticated",
+    "deny",
+    "audit",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +142,23 @@ class Settings:
     skip_outbound_ports: str = _knob(_ports, "4567,4568", "ports whose outbound traffic never meets the proxy")
     skip_subnets: str = _knob(_subnets, "", "peers whose traffic never meets the proxy")
     opaque_ports: str = _knob(_ports, names.OPAQUE_PORTS, "ports whose traffic is not looked into")
-    pod_inbound_ports: str = _knob(_ports, "", "ports the proxy learns policy for at once; default: the containers' ports")
+    pod_inbound_ports: str = _knob(
+        _ports, "", "ports the proxy learns policy for at once; default: the containers' ports"
+    )
     proxy_image: str = _knob(_image, "localhost/isthmus-proxy", "image of proxy and init, without its tag")
     proxy_version: str = _knob(_text, "", "tag of the image; default: the control plane's version")
-    image_pull_policy: str = _knob(_choice("IfNotPresent", "Always", "Never"), "IfNotPresent", "when nodes pull the image")
+    image_pull_policy: str = _knob(
+        _choice("IfNotPresent", "Always", "Never"), "IfNotPresent", "when nodes pull the image"
+    )
     proxy_log_level: str = _knob(_text, "warn,linkerd=info,hickory=error", "which log lines are written")
     proxy_log_format: str = _knob(_choice("plain", "json"), "plain", "how log lines look")
-    proxy_log_http_headers: str = _knob(_choice("off", "insecure"), "off", "whether headers may be logged at debug level")
+    proxy_log_http_headers: str = _knob(
+        _choice("off", "insecure"), "off", "whether headers may be logged at debug level"
+    )
     access_log: str = _knob(_choice("", "apache", "json"), "", "one line per request on stderr")
-    default_inbound_policy: str = _knob(_choice(*INBOUND_POLICIES), "all-unauthenticated", "who may call where no Server says")
+    default_inbound_policy: str = _knob(
+        _choice(*INBOUND_POLICIES), "all-unauthenticated", "who may call where no Server says"
+    )
     proxy_require_identity_inbound_ports: str = _knob(_ports, "", "ports that take only clients with an identity")
     enable_external_profiles: bool = _knob(_flag, "false", "look profiles up for names outside the cluster too")
     enable_gateway: bool = _knob(_flag, "false", "let linked clusters in through this pod", inherits=False)
@@ -154,22 +169,39 @@ class Settings:
     proxy_memory_limit: str = _knob(_quantity, "", "memory the proxy may use")
     proxy_ephemeral_storage_request: str = _knob(_quantity, "", "disk the proxy asks for")
     proxy_ephemeral_storage_limit: str = _knob(_quantity, "", "disk the proxy may use")
-    proxy_uid: int = _knob(_number(1, 2**31 - 1), str(names.PROXY_UID), "user the proxy runs as; its own traffic is not redirected")
+    proxy_uid: int = _knob(
+        _number(1, 2**31 - 1), str(names.PROXY_UID), "user the proxy runs as; its own traffic is not redirected"
+    )
     proxy_gid: int = _knob(_number(-1, 2**31 - 1), "-1", "group the proxy runs as; -1: the image's")
     proxy_admin_shutdown: bool = _knob(_flag, "disabled", "POST /shutdown on the admin port ends the proxy")
-    shutdown_grace_period: float = _knob(_duration, "120s", "how long open connections may last after the pod is told to stop")
+    shutdown_grace_period: float = _knob(
+        _duration, "120s", "how long open connections may last after the pod is told to stop"
+    )
     proxy_inbound_connect_timeout: float = _knob(_duration, "100ms", "connecting to the application")
     proxy_outbound_connect_timeout: float = _knob(_duration, "1000ms", "connecting to another pod, TLS included")
-    proxy_inbound_discovery_cache_unused_timeout: float = _knob(_duration, "90s", "unused inbound policy is forgotten after this")
-    proxy_outbound_discovery_cache_unused_timeout: float = _knob(_duration, "5s", "an unused destination is forgotten after this")
-    proxy_disable_inbound_protocol_detect_timeout: bool = _knob(_flag, "false", "wait for a client's first bytes for ever")
-    proxy_disable_outbound_protocol_detect_timeout: bool = _knob(_flag, "false", "wait for the application's first bytes for ever")
+    proxy_inbound_discovery_cache_unused_timeout: float = _knob(
+        _duration, "90s", "unused inbound policy is forgotten after this"
+    )
+    proxy_outbound_discovery_cache_unused_timeout: float = _knob(
+        _duration, "5s", "an unused destination is forgotten after this"
+    )
+    proxy_disable_inbound_protocol_detect_timeout: bool = _knob(
+        _flag, "false", "wait for a client's first bytes for ever"
+    )
+    proxy_disable_outbound_protocol_detect_timeout: bool = _knob(
+        _flag, "false", "wait for the application's first bytes for ever"
+    )
     proxy_metrics_hostname_labels: bool = _knob(_flag, "false", "label outbound metrics with host names")
     proxy_await: bool = _knob(_flag, "enabled", "the application starts only when its proxy is ready")
     proxy_enable_native_sidecar: bool = _knob(
-        _flag, "true", "the proxy is a sidecar container of Kubernetes", alias=("config.beta.linkerd.io/", "config.alpha.linkerd.io/")
+        _flag,
+        "true",
+        "the proxy is a sidecar container of Kubernetes",
+        alias=("config.beta.linkerd.io/", "config.alpha.linkerd.io/"),
     )
-    proxy_wait_before_exit_seconds: float = _knob(_wait, "0", "how long a proxy that is no sidecar outlives the stop", alias=("config.alpha.linkerd.io/",))
+    proxy_wait_before_exit_seconds: float = _knob(
+        _wait, "0", "how long a proxy that is no sidecar outlives the stop", alias=("config.alpha.linkerd.io/",)
+    )
     proxy_additional_env: tuple[Mapping[str, Any], ...] = _knob(_additional_env, "", "more environment, a JSON list")
 
 

@@ -71,11 +71,22 @@ def _let_go() -> int:
 
 @click.group(cls=Menu, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--context", default=None, metavar="NAME", help="The kubeconfig context of the cluster.")
-@click.option("--kubeconfig", default=None, metavar="PATH", help="The kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config.")
-@click.option("-L", "--linkerd-namespace", "control_ns", default=None, envvar="LINKERD_NAMESPACE", help="Where the control plane lives. Default: linkerd.")
+@click.option(
+    "--kubeconfig", default=None, metavar="PATH", help="The kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config."
+)
+@click.option(
+    "-L",
+    "--linkerd-namespace",
+    "control_ns",
+    default=None,
+    envvar="LINKERD_NAMESPACE",
+    help="Where the control plane lives. Default: linkerd.",
+)
 @click.option("--verbose", is_flag=True, help="Say more on stderr.")
 @click.pass_context
-def root(ctx: click.Context, context: str | None, kubeconfig: str | None, control_ns: str | None, verbose: bool) -> None:
+def root(
+    ctx: click.Context, context: str | None, kubeconfig: str | None, control_ns: str | None, verbose: bool
+) -> None:
     """A service mesh that joins Kubernetes clusters.
 
     Three commands link two clusters:
@@ -93,7 +104,9 @@ def root(ctx: click.Context, context: str | None, kubeconfig: str | None, contro
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 well, 1 refused, 2 wrong usage, 3 no answer, 130 interrupted)."""
     try:
-        outcome = root.main(args=None if arguments is None else list(arguments), prog_name="isthmus", standalone_mode=False)
+        outcome = root.main(
+            args=None if arguments is None else list(arguments), prog_name="isthmus", standalone_mode=False
+        )
         sys.stdout.flush()
     except errors.IsthmusError as refused:
         click.echo(f"{click.style('error:', fg='red')} {refused}", err=True)

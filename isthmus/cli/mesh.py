@@ -29,21 +29,37 @@ Doc = dict[str, Any]
 
 def _ways(command: Callable[..., Any]) -> Callable[..., Any]:
     """The three ways a mutating word works, and how long it waits."""
-    command = click.option("--timeout", default="3m", show_default=True, metavar="TIME", help="How long --apply waits.")(command)
-    command = click.option("--wait/--no-wait", default=True, help="With --apply: return when everything is ready.")(command)
+    command = click.option(
+        "--timeout", default="3m", show_default=True, metavar="TIME", help="How long --apply waits."
+    )(command)
+    command = click.option("--wait/--no-wait", default=True, help="With --apply: return when everything is ready.")(
+        command
+    )
     command = click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")(command)
-    return click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")(command)
+    return click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")(
+        command
+    )
 
 
 def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `install` and `upgrade` are told."""
     flags = (
-        click.option("--set", "sets", multiple=True, metavar="KEY=TEXT", help="A setting; again for more. See docs/settings.md."),
-        click.option("--ha", is_flag=True, help="Three replicas of everything; pods are refused while the injector is away."),
+        click.option(
+            "--set", "sets", multiple=True, metavar="KEY=TEXT", help="A setting; again for more. See docs/settings.md."
+        ),
+        click.option(
+            "--ha", is_flag=True, help="Three replicas of everything; pods are refused while the injector is away."
+        ),
         click.option("--identity-trust-anchors-file", "anchors", metavar="PEM", help="Your trust anchors."),
-        click.option("--identity-issuer-certificate-file", "issuer", metavar="PEM", help="Your issuer, signed by an anchor."),
+        click.option(
+            "--identity-issuer-certificate-file", "issuer", metavar="PEM", help="Your issuer, signed by an anchor."
+        ),
         click.option("--identity-issuer-key-file", "key", metavar="PEM", help="Its key."),
-        click.option("--trust-dir", type=click.Path(path_type=pathlib.Path), help="Where an anchor made here is kept. Default: ~/.config/isthmus/trust."),
+        click.option(
+            "--trust-dir",
+            type=click.Path(path_type=pathlib.Path),
+            help="Where an anchor made here is kept. Default: ~/.config/isthmus/trust.",
+        ),
         click.option("--crds", "only_definitions", is_flag=True, help="The custom resource definitions alone."),
     )
     for flag in reversed(flags):
@@ -79,7 +95,9 @@ def upgrade(*, scope: scopes.Scope, **said: Any) -> None:
     _run(_install(scope, said, must_exist=True))
 
 
-async def _install(scope: scopes.Scope, said: dict[str, Any], *, ignore_cluster: bool = False, must_exist: bool = False) -> None:
+async def _install(
+    scope: scopes.Scope, said: dict[str, Any], *, ignore_cluster: bool = False, must_exist: bool = False
+) -> None:
     # Everything that can be wrong with the words is told before a cluster is asked.
     sets = {**(HA if said["ha"] else {}), **values.parse_sets(said["sets"])}
     values.overlay(values.Values(), sets)
@@ -94,7 +112,9 @@ async def _install(scope: scopes.Scope, said: dict[str, Any], *, ignore_cluster:
     async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
         found = await state.read(client, scope.control_ns)
         if must_exist and found.values is None:
-            raise IsthmusError(f"cluster {client.access.context!r} has nothing to upgrade", hint="isthmus install --apply")
+            raise IsthmusError(
+                f"cluster {client.access.context!r} has nothing to upgrade", hint="isthmus install --apply"
+            )
         docs = _documents(found, scope, sets, files, folder, said)
         if said["dry_run"]:
             await _tell_changes(client, docs)
@@ -104,13 +124,22 @@ async def _install(scope: scopes.Scope, said: dict[str, Any], *, ignore_cluster:
             _print(docs)
 
 
-def _documents(found: state.State, scope: scopes.Scope, sets: dict[str, str], files: trust.Files, folder: pathlib.Path, said: dict[str, Any]) -> list[Doc]:
+def _documents(
+    found: state.State,
+    scope: scopes.Scope,
+    sets: dict[str, str],
+    files: trust.Files,
+    folder: pathlib.Path,
+    said: dict[str, Any],
+) -> list[Doc]:
     """What the cluster should have, from what it has and what was said."""
     if said["only_definitions"]:
         return core.definitions(found.present)
     chosen = values.overlay(found.values or values.Values(), sets)
     now = dt.datetime.now(dt.UTC)
-    settled = trust.settle(files, found.trust, folder, now=now, trust_domain=chosen.trust_domain, control_ns=scope.control_ns)
+    settled = trust.settle(
+        files, found.trust, folder, now=now, trust_domain=chosen.trust_domain, control_ns=scope.control_ns
+    )
     output.say(f"certificates: {settled.origin}")
     plan = core.Plan(
         values=chosen,
@@ -125,7 +154,9 @@ def _documents(found: state.State, scope: scopes.Scope, sets: dict[str, str], fi
 def _print(docs: Sequence[Doc]) -> None:
     click.echo(manifest.write(docs), nl=False)
     if any(d["kind"] == "Server" for d in docs):
-        output.say("to carry out: the definitions first, isthmus install --crds | kubectl apply --server-side -f -, then the whole; or use --apply")
+        output.say(
+            "to carry out: the definitions first, isthmus install --crds | kubectl apply --server-side -f -, then the whole; or use --apply"
+        )
 
 
 async def _tell_changes(client: kube.Client, docs: Sequence[Doc]) -> None:
@@ -134,7 +165,9 @@ async def _tell_changes(client: kube.Client, docs: Sequence[Doc]) -> None:
         if what != "unchanged":
             click.echo(f"{what} {rollout.describe(doc)}")
     counts = {word: sum(1 for what, _ in rows if what == word) for word in ("create", "change", "unchanged")}
-    output.say(f"cluster {client.access.context}: {counts['create']} to create, {counts['change']} to change, {counts['unchanged']} unchanged")
+    output.say(
+        f"cluster {client.access.context}: {counts['create']} to create, {counts['change']} to change, {counts['unchanged']} unchanged"
+    )
 
 
 async def _carry_out(client: kube.Client, docs: Sequence[Doc], *, wait: bool, timeout: float) -> None:
@@ -159,30 +192,51 @@ async def _uninstall(scope: scopes.Scope, *, carry_out: bool, only_say: bool) ->
     async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
         docs = await removal.found(client, scope.control_ns)
         if not docs:
-            raise IsthmusError(f"cluster {client.access.context!r} has nothing of Isthmus's", hint="isthmus install --apply")
+            raise IsthmusError(
+                f"cluster {client.access.context!r} has nothing of Isthmus's", hint="isthmus install --apply"
+            )
         if only_say:
             for doc in docs:
                 click.echo(f"remove {rollout.describe(doc)}")
         elif carry_out:
             with output.Progress() as progress:
                 await removal.remove(client, docs, progress.now, progress.done)
-                progress.done(f"{client.access.context}: Isthmus is gone; meshed pods keep their proxies until they are made again")
+                progress.done(
+                    f"{client.access.context}: Isthmus is gone; meshed pods keep their proxies until they are made again"
+                )
         else:
             shown = [{key: doc[key] for key in ("apiVersion", "kind", "metadata")} for doc in docs]
             click.echo(manifest.write(shown), nl=False)
-            output.say("to carry out: isthmus uninstall --apply, which takes links apart first; or pipe this to kubectl delete -f -")
+            output.say(
+                "to carry out: isthmus uninstall --apply, which takes links apart first; or pipe this to kubectl delete -f -"
+            )
 
 
 @click.command()
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--manual", is_flag=True, help="Put the containers in at once; without, the webhook does it when pods start.")
+@click.option(
+    "--manual", is_flag=True, help="Put the containers in at once; without, the webhook does it when pods start."
+)
 @click.option("--ingress", is_flag=True, help="For ingress controllers: route by l5d-dst-override.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=TEXT", help="A setting as its annotation, without config.linkerd.io/.")
-@click.option("--ignore-cluster", is_flag=True, help="With --manual: ask no cluster; needs --identity-trust-anchors-file.")
-@click.option("--identity-trust-anchors-file", "anchors", metavar="PEM", help="With --ignore-cluster: the trust anchors.")
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=TEXT", help="A setting as its annotation, without config.linkerd.io/."
+)
+@click.option(
+    "--ignore-cluster", is_flag=True, help="With --manual: ask no cluster; needs --identity-trust-anchors-file."
+)
+@click.option(
+    "--identity-trust-anchors-file", "anchors", metavar="PEM", help="With --ignore-cluster: the trust anchors."
+)
 @scopes.flags
 def inject(
-    *, files: tuple[str, ...], manual: bool, ingress: bool, sets: tuple[str, ...], ignore_cluster: bool, anchors: str | None, scope: scopes.Scope
+    *,
+    files: tuple[str, ...],
+    manual: bool,
+    ingress: bool,
+    sets: tuple[str, ...],
+    ignore_cluster: bool,
+    anchors: str | None,
+    scope: scopes.Scope,
 ) -> None:
     """Mesh the workloads in YAML files, or of stdin: YAML to stdout, a report to stderr.
 
@@ -191,7 +245,11 @@ def inject(
       kubectl get deploy web -o yaml | isthmus inject --manual - | kubectl apply -f -
     """
     notes = {f"{names.CONFIG}{key}": text for key, text in values.parse_sets(sets).items()}
-    mesh = asyncio.run(_mesh(scope, anchors if ignore_cluster else None, ignore_cluster=ignore_cluster)) if manual else None
+    mesh = (
+        asyncio.run(_mesh(scope, anchors if ignore_cluster else None, ignore_cluster=ignore_cluster))
+        if manual
+        else None
+    )
     request = documents.Request(decide.INGRESS if ingress else decide.ENABLED, notes, mesh)
     docs, reports = _each(files, lambda doc: documents.inject(doc, request))
     _hand_over(docs, reports)
@@ -208,7 +266,12 @@ async def _mesh(scope: scopes.Scope, anchors: str | None, *, ignore_cluster: boo
     """What proxies must know: of the cluster, or of flags alone."""
     if ignore_cluster:
         if not anchors:
-            raise BadValue("--ignore-cluster", "without anchors", "--ignore-cluster --identity-trust-anchors-file ca.crt", why="a proxy must know them")
+            raise BadValue(
+                "--ignore-cluster",
+                "without anchors",
+                "--ignore-cluster --identity-trust-anchors-file ca.crt",
+                why="a proxy must know them",
+            )
         try:
             pem = pathlib.Path(anchors).read_text()
         except OSError as failed:
@@ -217,7 +280,9 @@ async def _mesh(scope: scopes.Scope, anchors: str | None, *, ignore_cluster: boo
     async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
         found = await state.read(client, scope.control_ns)
     if found.values is None or found.trust is None:
-        raise IsthmusError("the cluster has no control plane to mesh with", hint="isthmus install --apply, or leave --manual away")
+        raise IsthmusError(
+            "the cluster has no control plane to mesh with", hint="isthmus install --apply, or leave --manual away"
+        )
     stored = meshes.stored(values.store(found.values, found.trust.anchors))
     return meshes.from_values(stored, found.trust.anchors, control_ns=scope.control_ns)
 
@@ -245,7 +310,9 @@ def _text(path: str) -> str:
     try:
         return pathlib.Path(path).read_text()
     except (OSError, UnicodeDecodeError) as failed:
-        raise BadValue("FILE", path, "deployment.yaml", why=str(getattr(failed, "strerror", "") or "not text")) from None
+        raise BadValue(
+            "FILE", path, "deployment.yaml", why=str(getattr(failed, "strerror", "") or "not text")
+        ) from None
 
 
 def _hand_over(docs: Sequence[Doc], reports: Sequence[documents.Report]) -> None:

@@ -25,15 +25,27 @@ class Scope:
 
 _FLAGS = (
     click.option("--context", default=None, metavar="NAME", help="The kubeconfig context of the cluster."),
-    click.option("--kubeconfig", default=None, metavar="PATH", help="The kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config."),
     click.option(
-        "-L", "--linkerd-namespace", "control_ns", default=None, envvar="LINKERD_NAMESPACE", help="Where the control plane lives. Default: linkerd."
+        "--kubeconfig",
+        default=None,
+        metavar="PATH",
+        help="The kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config.",
+    ),
+    click.option(
+        "-L",
+        "--linkerd-namespace",
+        "control_ns",
+        default=None,
+        envvar="LINKERD_NAMESPACE",
+        help="Where the control plane lives. Default: linkerd.",
     ),
     click.option("--verbose", is_flag=True, help="Say more on stderr."),
 )
 
 
-def merge(parent: Scope, context: str | None, kubeconfig: str | None, control_ns: str | None, *, verbose: bool) -> Scope:
+def merge(
+    parent: Scope, context: str | None, kubeconfig: str | None, control_ns: str | None, *, verbose: bool
+) -> Scope:
     """`parent` with what was said again, later."""
     return replace(
         parent,
@@ -48,7 +60,9 @@ def flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the cluster's flags to a command; its function receives `scope: Scope` as a keyword."""
 
     @functools.wraps(command)
-    def call(*args: Any, context: str | None, kubeconfig: str | None, control_ns: str | None, verbose: bool, **rest: Any) -> Any:
+    def call(
+        *args: Any, context: str | None, kubeconfig: str | None, control_ns: str | None, verbose: bool, **rest: Any
+    ) -> Any:
         here = click.get_current_context()
         parent = here.find_object(Scope) or Scope()
         here.obj = merge(parent, context, kubeconfig, control_ns, verbose=verbose)

@@ -108,7 +108,10 @@ class Meters:
             "proxy_inject_admission_requests", "Pods looked at.", ["owner_kind", "namespace"], registry=registry
         )
         self.responses = prometheus_client.Counter(
-            "proxy_inject_admission_responses", "Pods answered.", ["owner_kind", "namespace", "skip", "skip_reason"], registry=registry
+            "proxy_inject_admission_responses",
+            "Pods answered.",
+            ["owner_kind", "namespace", "skip", "skip_reason"],
+            registry=registry,
         )
 
 
@@ -136,7 +139,9 @@ def application(mesh: Callable[[], meshes.Mesh | None], spaces: Spaces, meters: 
             kind = said.owner.kind or "pod"
             meters.requests.labels(kind, namespace).inc()
             meters.responses.labels(kind, namespace, str(bool(said.skip)).lower(), said.skip).inc()
-            log.info("pod", namespace=namespace, owner=f"{kind}/{said.owner.name}", skip=said.skip, refused=said.refusal)
+            log.info(
+                "pod", namespace=namespace, owner=f"{kind}/{said.owner.name}", skip=said.skip, refused=said.refusal
+            )
         return JSONResponse(said.review(str(asked["uid"])))
 
     return Starlette(routes=[Route("/", review, methods=["POST"])])

@@ -64,10 +64,17 @@ def has_sidecar(spec: Mapping[str, Any]) -> bool:
 
 def udp_ports(spec: Mapping[str, Any]) -> list[int]:
     """Ports whose traffic no proxy sees: a warning of the command line."""
-    return [p["containerPort"] for c in spec.get("containers") or [] for p in c.get("ports") or [] if p.get("protocol") == "UDP"]
+    return [
+        p["containerPort"]
+        for c in spec.get("containers") or []
+        for p in c.get("ports") or []
+        if p.get("protocol") == "UDP"
+    ]
 
 
-def settings(pod: Mapping[str, Any], namespace: Mapping[str, str], base: knobs.Settings, *, pod_name: str, namespace_name: str) -> knobs.Settings:
+def settings(
+    pod: Mapping[str, Any], namespace: Mapping[str, str], base: knobs.Settings, *, pod_name: str, namespace_name: str
+) -> knobs.Settings:
     """`base` under the namespace's annotations under the pod's.
 
     Raises:
@@ -91,7 +98,9 @@ def inherited(pod: Mapping[str, Any], namespace: Mapping[str, str]) -> dict[str,
     return found
 
 
-def opaque_ports(annotations: Mapping[str, str], namespace: Mapping[str, str], declared: set[int], defaults: str) -> str | None:
+def opaque_ports(
+    annotations: Mapping[str, str], namespace: Mapping[str, str], declared: set[int], defaults: str
+) -> str | None:
     """The opaque-ports annotation an object without one should carry: its namespace's, else the defaults it declares; None: leave it."""
     if names.OPAQUE_PORTS_ANNOTATION in annotations:
         return None
@@ -108,7 +117,12 @@ def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
 
 def named_ports(spec: Mapping[str, Any]) -> dict[str, int]:
     """Port name -> number, of a pod's containers."""
-    return {p["name"]: p["containerPort"] for c in spec.get("containers") or [] for p in c.get("ports") or [] if p.get("name")}
+    return {
+        p["name"]: p["containerPort"]
+        for c in spec.get("containers") or []
+        for p in c.get("ports") or []
+        if p.get("name")
+    }
 
 
 def declared_ports(spec: Mapping[str, Any]) -> set[int]:
@@ -126,5 +140,7 @@ def _texts(annotations: Mapping[str, str], ports: Mapping[str, int], *, inherits
         for name in reversed(knobs.annotations(key)):
             if name in annotations:
                 text = annotations[name]
-                found[key] = ",".join(str(ports.get(p.strip(), p)) for p in text.split(",")) if key.endswith("-ports") else text
+                found[key] = (
+                    ",".join(str(ports.get(p.strip(), p)) for p in text.split(",")) if key.endswith("-ports") else text
+                )
     return found

@@ -89,7 +89,9 @@ def _inject(doc: Doc, request: Request) -> tuple[Doc, Report]:
     if annotations.get(names.INJECT) == decide.DISABLED:
         return doc, Report(_name(doc), skip="injection_disable_annotation_present")
     kept = {key: value for key, value in annotations.items() if key.partition("/")[0].endswith("config.linkerd.io")}
-    pod.setdefault("metadata", {}).setdefault("annotations", {}).update({**kept, names.INJECT: request.mode, **request.notes})
+    pod.setdefault("metadata", {}).setdefault("annotations", {}).update(
+        {**kept, names.INJECT: request.mode, **request.notes}
+    )
     verdict = decide.verdict(pod, {})
     if verdict.skip:
         return doc, Report(_name(doc), skip=verdict.skip)
@@ -100,7 +102,15 @@ def _inject(doc: Doc, request: Request) -> tuple[Doc, Report]:
     if request.mesh is None:
         return _with_template(made, pod), Report(_name(doc), "annotated", warnings=warnings)
     owner = patch.Owner(kind.lower(), str((doc.get("metadata") or {}).get("name") or ""))
-    meshed = patch.injected(pod, request.mesh, chosen, namespace=namespace, owner=owner, ingress=verdict.mode == decide.INGRESS, created_by="cli")
+    meshed = patch.injected(
+        pod,
+        request.mesh,
+        chosen,
+        namespace=namespace,
+        owner=owner,
+        ingress=verdict.mode == decide.INGRESS,
+        created_by="cli",
+    )
     return _with_template(made, meshed), Report(_name(doc), "injected", warnings=warnings)
 
 
@@ -116,7 +126,11 @@ def _uninject(doc: Doc) -> tuple[Doc, Report]:
 
 def _annotated(doc: Doc, request: Request) -> Doc:
     made = copy.deepcopy(doc)
-    knobs.overlay(knobs.Settings(), {k.removeprefix(names.CONFIG): v for k, v in request.notes.items()}, f"(annotation on {_name(doc)})")
+    knobs.overlay(
+        knobs.Settings(),
+        {k.removeprefix(names.CONFIG): v for k, v in request.notes.items()},
+        f"(annotation on {_name(doc)})",
+    )
     made.setdefault("metadata", {}).setdefault("annotations", {}).update({names.INJECT: request.mode, **request.notes})
     return made
 

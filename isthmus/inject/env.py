@@ -127,7 +127,12 @@ def _workload(mesh: meshes.Mesh) -> list[tuple[str, str]]:
     local = f"$(_pod_sa).$(_pod_ns).serviceaccount.identity.{mesh.control_ns}.{mesh.trust_domain}"
     return [
         ("POLICY_WORKLOAD", json.dumps({"ns": "$(_pod_ns)", "pod": "$(_pod_name)"}, separators=(",", ":"))),
-        ("DESTINATION_CONTEXT", json.dumps({"ns": "$(_pod_ns)", "nodeName": "$(_pod_nodeName)", "pod": "$(_pod_name)"}, separators=(",", ":"))),
+        (
+            "DESTINATION_CONTEXT",
+            json.dumps(
+                {"ns": "$(_pod_ns)", "nodeName": "$(_pod_nodeName)", "pod": "$(_pod_name)"}, separators=(",", ":")
+            ),
+        ),
         ("IDENTITY_DIR", IDENTITY_DIR),
         ("IDENTITY_TRUST_ANCHORS", mesh.anchors),
         ("IDENTITY_TOKEN_FILE", TOKEN_FILE),

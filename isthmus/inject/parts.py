@@ -116,7 +116,12 @@ def _hooks(chosen: knobs.Settings, *, native: bool, local: bool) -> Doc:
 
 
 def _probe(path: str, port: int, *, period: int, failures: int) -> Doc:
-    return {"httpGet": {"path": path, "port": port}, "periodSeconds": period, "timeoutSeconds": 1, "failureThreshold": failures}
+    return {
+        "httpGet": {"path": path, "port": port},
+        "periodSeconds": period,
+        "timeoutSeconds": 1,
+        "failureThreshold": failures,
+    }
 
 
 def _confined(chosen: knobs.Settings) -> Doc:

@@ -103,7 +103,11 @@ def stripped(pod: Mapping[str, Any]) -> Doc:
     """`pod` without a proxy and without any `linkerd.io` key, except `inject: disabled`."""
     made = copy.deepcopy(dict(pod))
     spec = made.get("spec") or {}
-    for part, unwanted in (("containers", {decide.PROXY}), ("initContainers", {decide.INIT, decide.PROXY}), ("volumes", set(parts.VOLUMES))):
+    for part, unwanted in (
+        ("containers", {decide.PROXY}),
+        ("initContainers", {decide.INIT, decide.PROXY}),
+        ("volumes", set(parts.VOLUMES)),
+    ):
         if part in spec:
             spec[part] = [one for one in spec[part] if one.get("name") not in unwanted]
             if not spec[part] and part != "containers":
@@ -112,7 +116,9 @@ def stripped(pod: Mapping[str, Any]) -> Doc:
     for part in ("labels", "annotations"):
         if part not in meta:
             continue
-        kept = {k: v for k, v in (meta[part] or {}).items() if not _ours(k) or (k == names.INJECT and v == decide.DISABLED)}
+        kept = {
+            k: v for k, v in (meta[part] or {}).items() if not _ours(k) or (k == names.INJECT and v == decide.DISABLED)
+        }
         meta[part] = kept
         if not kept:
             del meta[part]

@@ -58,7 +58,9 @@ async def _start(process: runtime.Runtime, options: Options, client: kube.Client
     known = Known(configs, options.control_ns, process.log)
     configs.subscribe(lambda _: known.refresh())
     process.spawn(watch.Reflector(client, Namespace, spaces).run(), name="watch namespaces")
-    process.spawn(watch.Reflector(client, ConfigMap, configs, namespace=options.control_ns).run(), name="watch configuration")
+    process.spawn(
+        watch.Reflector(client, ConfigMap, configs, namespace=options.control_ns).run(), name="watch configuration"
+    )
     process.ready_when("namespaces", lambda: spaces.synced)
     process.ready_when("values", lambda: known.mesh is not None)
 

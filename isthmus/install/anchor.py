@@ -35,7 +35,9 @@ def issuer(anchor: str, anchor_key: str, *, trust_domain: str, control_ns: str, 
     key = ec.generate_private_key(ec.SECP256R1())
     lifetime = min(dt.timedelta(days=ISSUER_DAYS), parent.not_valid_after_utc - now)
     name = _named(f"identity.{control_ns}.{trust_domain}")
-    return _pem(_authority(name, parent.subject, key, now, lifetime, path=0).sign(signer, hashes.SHA256())), _key_pem(key)
+    return _pem(_authority(name, parent.subject, key, now, lifetime, path=0).sign(signer, hashes.SHA256())), _key_pem(
+        key
+    )
 
 
 def problem(anchors: str, certificate: str, key: str, now: dt.datetime) -> str:
@@ -110,7 +112,13 @@ def _named(name: str) -> x509.Name:
 
 
 def _authority(
-    subject: x509.Name, parent: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime, lifetime: dt.timedelta, *, path: int
+    subject: x509.Name,
+    parent: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: dt.datetime,
+    lifetime: dt.timedelta,
+    *,
+    path: int,
 ) -> x509.CertificateBuilder:
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
@@ -135,4 +143,15 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def signed_by(certificate: str, authorities: str) -> bool:
+    """Whether one of `authorities` signed `certificate`; both PEM."""
+    try:
+        own = x509.load_pem_x509_certificate(certificate.encode())
+        return any(_signed(own, one) for one in x509.load_pem_x509_certificates(authorities.encode()))
+    except ValueError:
+        return False

@@ -54,7 +54,14 @@ class Plan:
 
 def render(plan: Plan) -> list[Doc]:
     """The control plane, in the order in which it is applied."""
-    return [namespace(plan), *definitions(plan.present), *_state(plan), *_identity(plan), *_destination(plan), *_injector(plan)]
+    return [
+        namespace(plan),
+        *definitions(plan.present),
+        *_state(plan),
+        *_identity(plan),
+        *_destination(plan),
+        *_injector(plan),
+    ]
 
 
 def definitions(present: frozenset[str] = frozenset()) -> list[Doc]:
@@ -70,7 +77,11 @@ def definitions(present: frozenset[str] = frozenset()) -> list[Doc]:
 
 def namespace(plan: Plan) -> Doc:
     """The control plane's own namespace, which its webhook never looks at."""
-    labels = {"linkerd.io/is-control-plane": "true", f"{names.CONFIG}admission-webhooks": "disabled", names.CONTROL_PLANE_NS_LABEL: plan.control_ns}
+    labels = {
+        "linkerd.io/is-control-plane": "true",
+        f"{names.CONFIG}admission-webhooks": "disabled",
+        names.CONTROL_PLANE_NS_LABEL: plan.control_ns,
+    }
     return objects.doc("v1", "Namespace", plan.control_ns, labels=labels, notes={names.INJECT: decide.DISABLED})
 
 
@@ -80,13 +91,27 @@ def meshed(plan: Plan, pod: Doc, *, namespace: str, owner: str, local: frozenset
     The proxy is a plain container, and nothing waits for it: one look of the kubelet less than with a sidecar, and no ring between
     planes and their own proxies. The pod still counts as ready only when its proxy is.
     """
-    settings = decide.settings(pod, {}, plan.mesh().defaults, pod_name=f"Deployment {namespace}/{owner}", namespace_name=namespace)
-    return patch.injected(pod, plan.mesh(), settings, namespace=namespace, owner=patch.Owner("deployment", owner), local=local, created_by="cli")
+    settings = decide.settings(
+        pod, {}, plan.mesh().defaults, pod_name=f"Deployment {namespace}/{owner}", namespace_name=namespace
+    )
+    return patch.injected(
+        pod,
+        plan.mesh(),
+        settings,
+        namespace=namespace,
+        owner=patch.Owner("deployment", owner),
+        local=local,
+        created_by="cli",
+    )
 
 
 def fast_start() -> dict[str, str]:
     """Annotations by which a pod of ours starts everything at once."""
-    return {names.INJECT: decide.ENABLED, f"{names.CONFIG}proxy-enable-native-sidecar": "false", f"{names.CONFIG}proxy-await": "disabled"}
+    return {
+        names.INJECT: decide.ENABLED,
+        f"{names.CONFIG}proxy-enable-native-sidecar": "false",
+        f"{names.CONFIG}proxy-await": "disabled",
+    }
 
 
 def _labels(plan: Plan, component: str) -> dict[str, str]:
@@ -102,9 +127,19 @@ def _state(plan: Plan) -> list[Doc]:
     stored = choices.store(plan.values, plan.trust.anchors)
     return [
         objects.doc("v1", "ConfigMap", CONFIG, plan.control_ns, labels=controller, data={"values": stored}),
-        objects.doc("v1", "ConfigMap", ROOTS, plan.control_ns, labels=identity, data={"ca-bundle.crt": plan.trust.anchors}),
+        objects.doc(
+            "v1", "ConfigMap", ROOTS, plan.control_ns, labels=identity, data={"ca-bundle.crt": plan.trust.anchors}
+        ),
         objects.doc("v1", "Secret", ISSUER, plan.control_ns, labels=identity, type="Opaque", data=issuer),
-        objects.doc("v1", "Secret", WEBHOOK_SECRET, plan.control_ns, labels=_labels(plan, "proxy-injector"), type="kubernetes.io/tls", data=pair),
+        objects.doc(
+            "v1",
+            "Secret",
+            WEBHOOK_SECRET,
+            plan.control_ns,
+            labels=_labels(plan, "proxy-injector"),
+            type="kubernetes.io/tls",
+            data=pair,
+        ),
     ]
 
 
@@ -131,7 +166,9 @@ def _container(plan: Plan, plane: str, arguments: list[str], ports: dict[str, in
     }
 
 
-def _pod(plan: Plan, component: str, account: str, containers: list[Doc], volumes: list[Doc], notes: dict[str, str]) -> Doc:
+def _pod(
+    plan: Plan, component: str, account: str, containers: list[Doc], volumes: list[Doc], notes: dict[str, str]
+) -> Doc:
     spec: Doc = {
         "serviceAccountName": account,
         "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -144,7 +181,10 @@ def _pod(plan: Plan, component: str, account: str, containers: list[Doc], volume
 
 def _meshed_notes(admin_ports: str) -> dict[str, str]:
     # The kubelet asks our admin ports directly, and the API server is called directly: both must work before the proxy does.
-    return fast_start() | {f"{names.CONFIG}skip-inbound-ports": admin_ports, f"{names.CONFIG}skip-outbound-ports": "443,6443"}
+    return fast_start() | {
+        f"{names.CONFIG}skip-inbound-ports": admin_ports,
+        f"{names.CONFIG}skip-outbound-ports": "443,6443",
+    }
 
 
 def _identity(plan: Plan) -> list[Doc]:
@@ -154,7 +194,10 @@ def _identity(plan: Plan) -> list[Doc]:
         {"name": "issuer", "mountPath": ISSUER_DIR, "readOnly": True},
         {"name": "trust-roots", "mountPath": ROOTS_DIR, "readOnly": True},
     ]
-    volumes: list[Doc] = [{"name": "issuer", "secret": {"secretName": ISSUER}}, {"name": "trust-roots", "configMap": {"name": ROOTS}}]
+    volumes: list[Doc] = [
+        {"name": "issuer", "secret": {"secretName": ISSUER}},
+        {"name": "trust-roots", "configMap": {"name": ROOTS}},
+    ]
     arguments = ["--control-namespace", plan.control_ns, "--trust-domain", plan.values.trust_domain]
     arguments += ["--issuer-dir", ISSUER_DIR, "--roots-dir", ROOTS_DIR]
     arguments += ["--lifetime", plan.values.issuance_lifetime, "--clock-skew", plan.values.clock_skew]
@@ -171,22 +214,41 @@ def _identity(plan: Plan) -> list[Doc]:
         *objects.account(name, plan.control_ns, labels=labels),
         objects.service(name, plan.control_ns, labels, ports, labels=labels),
         objects.service(f"{name}-headless", plan.control_ns, labels, ports, headless=True, labels=labels),
-        objects.deployment(name, plan.control_ns, replicas=plan.values.control_replicas, match=labels, labels=labels, pod=pod),
+        objects.deployment(
+            name, plan.control_ns, replicas=plan.values.control_replicas, match=labels, labels=labels, pod=pod
+        ),
     ]
 
 
 def _destination(plan: Plan) -> list[Doc]:
     name = objects.DESTINATION
     labels = _labels(plan, "destination")
-    common = ["--control-namespace", plan.control_ns, "--trust-domain", plan.values.trust_domain, "--cluster-domain", plan.values.cluster_domain]
+    common = [
+        "--control-namespace",
+        plan.control_ns,
+        "--trust-domain",
+        plan.values.trust_domain,
+        "--cluster-domain",
+        plan.values.cluster_domain,
+    ]
     opaque = plan.mesh().defaults.opaque_ports
     policy = plan.mesh().defaults.default_inbound_policy
     containers = [
-        _container(plan, "destination", [*common, "--default-opaque-ports", opaque], {"dest-grpc": names.DESTINATION_PORT}, []),
+        _container(
+            plan, "destination", [*common, "--default-opaque-ports", opaque], {"dest-grpc": names.DESTINATION_PORT}, []
+        ),
         _container(
             plan,
             "policy",
-            [*common, "--cluster-networks", plan.values.cluster_networks, "--default-policy", policy, "--default-opaque-ports", opaque],
+            [
+                *common,
+                "--cluster-networks",
+                plan.values.cluster_networks,
+                "--default-policy",
+                policy,
+                "--default-opaque-ports",
+                opaque,
+            ],
             {"policy-grpc": names.POLICY_PORT},
             [],
         ),
@@ -204,7 +266,9 @@ def _destination(plan: Plan) -> list[Doc]:
         objects.service("linkerd-dst", plan.control_ns, labels, dst, labels=labels),
         objects.service("linkerd-dst-headless", plan.control_ns, labels, dst, headless=True, labels=labels),
         objects.service("linkerd-policy", plan.control_ns, labels, pol, headless=True, labels=labels),
-        objects.deployment(name, plan.control_ns, replicas=plan.values.control_replicas, match=labels, labels=labels, pod=pod),
+        objects.deployment(
+            name, plan.control_ns, replicas=plan.values.control_replicas, match=labels, labels=labels, pod=pod
+        ),
     ]
 
 
@@ -219,18 +283,33 @@ def _injector(plan: Plan) -> list[Doc]:
     return [
         *objects.account(INJECTOR, plan.control_ns, labels=labels),
         objects.service(INJECTOR, plan.control_ns, labels, ports, labels=labels),
-        objects.deployment(INJECTOR, plan.control_ns, replicas=plan.values.control_replicas, match=labels, labels=labels, pod=pod),
+        objects.deployment(
+            INJECTOR, plan.control_ns, replicas=plan.values.control_replicas, match=labels, labels=labels, pod=pod
+        ),
         _webhook(plan, labels),
     ]
 
 
 def _webhook(plan: Plan, labels: dict[str, str]) -> Doc:
-    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods", "services"], "scope": "Namespaced"}
+    rule = {
+        "operations": ["CREATE"],
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "resources": ["pods", "services"],
+        "scope": "Namespaced",
+    }
     spaces = [
         {"key": f"{names.CONFIG}admission-webhooks", "operator": "NotIn", "values": ["disabled"]},
-        {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "cert-manager", plan.control_ns]},
+        {
+            "key": "kubernetes.io/metadata.name",
+            "operator": "NotIn",
+            "values": ["kube-system", "cert-manager", plan.control_ns],
+        },
     ]
-    objects_left = [{"key": names.COMPONENT_LABEL, "operator": "DoesNotExist"}, {"key": "linkerd.io/cni-resource", "operator": "DoesNotExist"}]
+    objects_left = [
+        {"key": names.COMPONENT_LABEL, "operator": "DoesNotExist"},
+        {"key": "linkerd.io/cni-resource", "operator": "DoesNotExist"},
+    ]
     hook = {
         "name": "linkerd-proxy-injector.linkerd.io",
         "admissionReviewVersions": ["v1"],
@@ -247,7 +326,9 @@ def _webhook(plan: Plan, labels: dict[str, str]) -> Doc:
         "sideEffects": "None",
         "timeoutSeconds": 10,
     }
-    return objects.doc("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", WEBHOOK, labels=labels, webhooks=[hook])
+    return objects.doc(
+        "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", WEBHOOK, labels=labels, webhooks=[hook]
+    )
 
 
 def controller_paths() -> dict[str, str]:

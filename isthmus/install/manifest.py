@@ -51,7 +51,9 @@ _Writer.add_representer(str, _represent)
 
 def write(docs: Iterable[Doc]) -> str:
     """The documents as one YAML stream, each with its `---`."""
-    return "".join(f"---\n{yaml.dump(doc, Dumper=_Writer, sort_keys=False, default_flow_style=False, width=4096)}" for doc in docs)
+    return "".join(
+        f"---\n{yaml.dump(doc, Dumper=_Writer, sort_keys=False, default_flow_style=False, width=4096)}" for doc in docs
+    )
 
 
 def read(text: str, *, source: str) -> list[Doc]:
@@ -68,10 +70,18 @@ def read(text: str, *, source: str) -> list[Doc]:
         mark = getattr(wrong, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark is not None else ""
         problem = getattr(wrong, "problem", None) or str(wrong)
-        raise IsthmusError(f"{source}{place} is not YAML: {problem}", hint="check the file with: kubectl apply --dry-run=client -f FILE", code=2) from None
+        raise IsthmusError(
+            f"{source}{place} is not YAML: {problem}",
+            hint="check the file with: kubectl apply --dry-run=client -f FILE",
+            code=2,
+        ) from None
     if len(found) > DOCUMENT_LIMIT:
         raise IsthmusError(f"{source} has {len(found)} documents, the limit is {DOCUMENT_LIMIT}", hint="split the file")
     for number, doc in enumerate(found, 1):
         if not isinstance(doc, dict):
-            raise IsthmusError(f"document {number} of {source} is no Kubernetes object", hint="it should begin with apiVersion: and kind:", code=2)
+            raise IsthmusError(
+                f"document {number} of {source} is no Kubernetes object",
+                hint="it should begin with apiVersion: and kind:",
+                code=2,
+            )
     return cast("list[Doc]", found)

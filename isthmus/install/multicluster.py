@@ -49,7 +49,9 @@ def _gateway(plan: core.Plan) -> list[Doc]:
     return [
         objects.doc("v1", "ServiceAccount", GATEWAY, space, labels=marks),
         _gateway_service(plan),
-        objects.deployment(GATEWAY, space, replicas=plan.values.gateway_replicas, match={"app": GATEWAY}, labels=marks, pod=pod),
+        objects.deployment(
+            GATEWAY, space, replicas=plan.values.gateway_replicas, match={"app": GATEWAY}, labels=marks, pod=pod
+        ),
     ]
 
 
@@ -78,13 +80,30 @@ def _policy() -> list[Doc]:
         {"group": _POLICY, "kind": "MeshTLSAuthentication", "name": "any-meshed"},
         {"group": _POLICY, "kind": "NetworkAuthentication", "name": "source-cluster"},
     ]
-    allow = {"targetRef": {"group": _POLICY, "kind": "Server", "name": GATEWAY}, "requiredAuthenticationRefs": references}
+    allow = {
+        "targetRef": {"group": _POLICY, "kind": "Server", "name": GATEWAY},
+        "requiredAuthenticationRefs": references,
+    }
     networks = [{"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}]
     return [
         objects.doc(f"{_POLICY}/v1beta3", "Server", GATEWAY, space, labels=marks, spec=server),
         objects.doc(f"{_POLICY}/v1alpha1", "AuthorizationPolicy", GATEWAY, space, labels=marks, spec=allow),
-        objects.doc(f"{_POLICY}/v1alpha1", "MeshTLSAuthentication", "any-meshed", space, labels=marks, spec={"identities": ["*"]}),
-        objects.doc(f"{_POLICY}/v1alpha1", "NetworkAuthentication", "source-cluster", space, labels=marks, spec={"networks": networks}),
+        objects.doc(
+            f"{_POLICY}/v1alpha1",
+            "MeshTLSAuthentication",
+            "any-meshed",
+            space,
+            labels=marks,
+            spec={"identities": ["*"]},
+        ),
+        objects.doc(
+            f"{_POLICY}/v1alpha1",
+            "NetworkAuthentication",
+            "source-cluster",
+            space,
+            labels=marks,
+            spec={"networks": networks},
+        ),
     ]
 
 
@@ -101,5 +120,7 @@ def _mirror(plan: core.Plan) -> list[Doc]:
         if one["kind"] == "Deployment":
             pod = one["spec"]["template"]
             pod["metadata"]["annotations"] |= core.fast_start()
-            one["spec"]["template"] = core.meshed(plan, pod, namespace=names.MULTICLUSTER_NS, owner=one["metadata"]["name"])
+            one["spec"]["template"] = core.meshed(
+                plan, pod, namespace=names.MULTICLUSTER_NS, owner=one["metadata"]["name"]
+            )
     return docs

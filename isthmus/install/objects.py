@@ -30,7 +30,11 @@ CLUSTER_RIGHTS: dict[str, list[Doc]] = {
         {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["httproutes", "grpcroutes"], "verbs": READ},
         {"apiGroups": ["split.smi-spec.io"], "resources": ["trafficsplits"], "verbs": READ},
         # a route counts only once its status says Accepted
-        {"apiGroups": ROUTE_GROUPS, "resources": ["httproutes/status", "grpcroutes/status"], "verbs": ["get", "patch", "update"]},
+        {
+            "apiGroups": ROUTE_GROUPS,
+            "resources": ["httproutes/status", "grpcroutes/status"],
+            "verbs": ["get", "patch", "update"],
+        },
         {"apiGroups": ["policy.linkerd.io"], "resources": ["*/status"], "verbs": ["get", "patch", "update"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
     ],
@@ -44,7 +48,12 @@ CLUSTER_RIGHTS: dict[str, list[Doc]] = {
 LOCAL_RIGHTS: dict[str, list[Doc]] = {
     IDENTITY: [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["linkerd-identity-issuer"], "verbs": READ},
-        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["linkerd-identity-trust-roots"], "verbs": READ},
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["linkerd-identity-trust-roots"],
+            "verbs": READ,
+        },
     ],
     DESTINATION: [
         # one policy process at a time writes statuses
@@ -58,7 +67,14 @@ LOCAL_RIGHTS: dict[str, list[Doc]] = {
 
 
 def doc(
-    api: str, kind: str, name: str, namespace: str = "", *, labels: dict[str, str] | None = None, notes: dict[str, str] | None = None, **fields: Any
+    api: str,
+    kind: str,
+    name: str,
+    namespace: str = "",
+    *,
+    labels: dict[str, str] | None = None,
+    notes: dict[str, str] | None = None,
+    **fields: Any,
 ) -> Doc:
     """A document that carries our mark, by which `uninstall` finds it again."""
     meta: Doc = {"name": name}
@@ -81,7 +97,9 @@ def account(name: str, namespace: str, *, labels: dict[str, str]) -> list[Doc]:
     ]
     if LOCAL_RIGHTS.get(name):
         docs.append(doc(RBAC, "Role", name, namespace, labels=labels, rules=LOCAL_RIGHTS[name]))
-        docs.append(doc(RBAC, "RoleBinding", name, namespace, labels=labels, roleRef=_role("Role", name), subjects=subjects))
+        docs.append(
+            doc(RBAC, "RoleBinding", name, namespace, labels=labels, roleRef=_role("Role", name), subjects=subjects)
+        )
     return docs
 
 
@@ -89,9 +107,22 @@ def _role(kind: str, name: str) -> Doc:
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
 
 
-def service(name: str, namespace: str, selector: dict[str, str], ports: list[Doc], *, headless: bool = False, labels: dict[str, str] | None = None) -> Doc:
+def service(
+    name: str,
+    namespace: str,
+    selector: dict[str, str],
+    ports: list[Doc],
+    *,
+    headless: bool = False,
+    labels: dict[str, str] | None = None,
+) -> Doc:
     """A ClusterIP Service, or a headless one."""
-    spec: Doc = {"type": "ClusterIP", **({"clusterIP": "None"} if headless else {}), "selector": selector, "ports": ports}
+    spec: Doc = {
+        "type": "ClusterIP",
+        **({"clusterIP": "None"} if headless else {}),
+        "selector": selector,
+        "ports": ports,
+    }
     return doc("v1", "Service", name, namespace, labels=labels, spec=spec)
 
 
@@ -102,8 +133,19 @@ def port(name: str, number: int, target: int | str | None = None) -> Doc:
 
 def probes(admin: int) -> Doc:
     """Asked every second, so that a rollout is known to be done as soon as it is."""
-    ready = {"httpGet": {"path": "/ready", "port": admin}, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 7}
-    live = {"httpGet": {"path": "/live", "port": admin}, "initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3}
+    ready = {
+        "httpGet": {"path": "/ready", "port": admin},
+        "periodSeconds": 1,
+        "timeoutSeconds": 1,
+        "failureThreshold": 7,
+    }
+    live = {
+        "httpGet": {"path": "/live", "port": admin},
+        "initialDelaySeconds": 10,
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
+        "failureThreshold": 3,
+    }
     return {"readinessProbe": ready, "livenessProbe": live}
 
 
@@ -119,8 +161,16 @@ def confined() -> Doc:
     }
 
 
-def deployment(name: str, namespace: str, *, replicas: int, match: dict[str, str], labels: dict[str, str], pod: Doc) -> Doc:
+def deployment(
+    name: str, namespace: str, *, replicas: int, match: dict[str, str], labels: dict[str, str], pod: Doc
+) -> Doc:
     """A Deployment that never has fewer ready pods than asked for while it rolls."""
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
-    spec = {"replicas": replicas, "revisionHistoryLimit": 3, "selector": {"matchLabels": match}, "strategy": strategy, "template": pod}
+    spec = {
+        "replicas": replicas,
+        "revisionHistoryLimit": 3,
+        "selector": {"matchLabels": match},
+        "strategy": strategy,
+        "template": pod,
+    }
     return doc("apps/v1", "Deployment", name, namespace, labels=labels, spec=spec)

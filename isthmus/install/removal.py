@@ -47,7 +47,11 @@ async def found(client: kube.Client, control_ns: str) -> list[Doc]:
 
 
 def _group(item: Doc, kind: str) -> Doc:
-    return {"spec": {"group": item["spec"]["group"], "names": item["spec"]["names"]}} if kind == "CustomResourceDefinition" else {}
+    return (
+        {"spec": {"group": item["spec"]["group"], "names": item["spec"]["names"]}}
+        if kind == "CustomResourceDefinition"
+        else {}
+    )
 
 
 async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) -> None:
@@ -60,7 +64,9 @@ async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) 
     going: list[Doc] = []
     for doc in docs:
         if await _still_used(client, doc):
-            warn(f"{doc['metadata']['name']} stays: objects of that kind exist; kubectl delete crd {doc['metadata']['name']} removes both")
+            warn(
+                f"{doc['metadata']['name']} stays: objects of that kind exist; kubectl delete crd {doc['metadata']['name']} removes both"
+            )
             continue
         if doc["kind"] == "CustomResourceDefinition" and any(d["kind"] == "Namespace" for d in going):
             # Definitions that go before the objects of them would leave namespaces in the middle of their own removal.
@@ -99,7 +105,15 @@ async def _links(client: kube.Client) -> list[Doc]:
             return []
         raise
     items = cast("list[Doc]", listed.get("items") or [])
-    return [{"apiVersion": "multicluster.linkerd.io/v1alpha3", "kind": "Link", "metadata": item["metadata"], "spec": item["spec"]} for item in items]
+    return [
+        {
+            "apiVersion": "multicluster.linkerd.io/v1alpha3",
+            "kind": "Link",
+            "metadata": item["metadata"],
+            "spec": item["spec"],
+        }
+        for item in items
+    ]
 
 
 async def _remove_mirrors(client: kube.Client, link: Doc) -> None:
@@ -129,7 +143,10 @@ async def _gone(client: kube.Client, docs: Sequence[Doc], say: Say) -> None:
         left = [doc for doc in left if await _exists(client, doc)]
         if left and asyncio.get_running_loop().time() > deadline:
             first = f"{left[0]['kind']} {left[0]['metadata']['name']}"
-            raise IsthmusError(f"{first} is still there after {GONE_DEADLINE:.0f} s", hint=f"kubectl describe {first.replace(' ', '/').lower()}")
+            raise IsthmusError(
+                f"{first} is still there after {GONE_DEADLINE:.0f} s",
+                hint=f"kubectl describe {first.replace(' ', '/').lower()}",
+            )
         if left:
             say(f"waiting for {left[0]['kind']} {left[0]['metadata']['name']} to be gone")
             await asyncio.sleep(POLL)

@@ -90,7 +90,9 @@ async def _established(client: kube.Client, definitions: Sequence[Doc], say: Say
             if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
                 waiting.discard(name)
         if waiting and asyncio.get_running_loop().time() > deadline:
-            raise IsthmusError(f"the API server does not serve {min(waiting)}", hint=f"kubectl describe crd {min(waiting)}")
+            raise IsthmusError(
+                f"the API server does not serve {min(waiting)}", hint=f"kubectl describe crd {min(waiting)}"
+            )
         if waiting:
             await asyncio.sleep(POLL)
 
@@ -147,11 +149,15 @@ async def pod_trouble(client: kube.Client, deployment: names.Key) -> str:
     if found is None or found.spec is None:
         return "it does not exist"
     for pod in await client.list(Pod, deployment.namespace, found.spec.selector.matchLabels):
-        statuses = [*(pod.status.initContainerStatuses or []), *(pod.status.containerStatuses or [])] if pod.status else []
+        statuses = (
+            [*(pod.status.initContainerStatuses or []), *(pod.status.containerStatuses or [])] if pod.status else []
+        )
         for one in statuses:
             waiting = one.state.waiting if one.state else None
             if waiting is not None and waiting.reason not in ("PodInitializing", "ContainerCreating", None):
-                return f"container {one.name} is in {waiting.reason}{f' ({waiting.message})' if waiting.message else ''}"
+                return (
+                    f"container {one.name} is in {waiting.reason}{f' ({waiting.message})' if waiting.message else ''}"
+                )
             if not one.ready and one.state is not None and one.state.running is not None:
                 return f"container {one.name} runs but is not ready"
     return ""

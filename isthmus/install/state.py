@@ -44,7 +44,9 @@ async def read(client: kube.Client, control_ns: str) -> State:
     config = await client.get(ConfigMap, core.CONFIG, control_ns)
     stored = (config.data or {}).get("values", "") if config is not None else ""
     if config is not None and choices.VERSION_KEY not in meshes.stored(stored):
-        raise foreign(f"ConfigMap {control_ns}/{core.CONFIG} belongs to version {meshes.stored(stored).get('linkerdVersion', 'unknown')}")
+        raise foreign(
+            f"ConfigMap {control_ns}/{core.CONFIG} belongs to version {meshes.stored(stored).get('linkerdVersion', 'unknown')}"
+        )
     hook = await client.get(MutatingWebhookConfiguration, core.WEBHOOK)
     if hook is not None:
         _check_hook(hook, control_ns)
@@ -74,7 +76,10 @@ def _check_hook(hook: MutatingWebhookConfiguration, control_ns: str) -> None:
         raise foreign(f"MutatingWebhookConfiguration {core.WEBHOOK} has no label {names.PART_OF_LABEL}={names.PART_OF}")
     elsewhere = labels.get(names.CONTROL_PLANE_NS_LABEL, control_ns)
     if elsewhere != control_ns:
-        raise IsthmusError(f"Isthmus is installed in namespace {elsewhere!r} of this cluster", hint=f"give --linkerd-namespace {elsewhere}")
+        raise IsthmusError(
+            f"Isthmus is installed in namespace {elsewhere!r} of this cluster",
+            hint=f"give --linkerd-namespace {elsewhere}",
+        )
 
 
 async def _foreign_definitions(client: kube.Client) -> frozenset[str]:
@@ -99,10 +104,16 @@ async def _trust(client: kube.Client, control_ns: str) -> certificates.Trust | N
     data = secret.data or {}
     certificate, key = text(data, "crt.pem") or text(data, "tls.crt"), text(data, "key.pem") or text(data, "tls.key")
     anchors = (roots.data or {}).get("ca-bundle.crt", "")
-    return certificates.Trust(anchors, certificate, key, origin="the cluster's own") if anchors and certificate and key else None
+    return (
+        certificates.Trust(anchors, certificate, key, origin="the cluster's own")
+        if anchors and certificate and key
+        else None
+    )
 
 
-async def _webhook(client: kube.Client, control_ns: str, hook: MutatingWebhookConfiguration | None) -> certificates.Webhook | None:
+async def _webhook(
+    client: kube.Client, control_ns: str, hook: MutatingWebhookConfiguration | None
+) -> certificates.Webhook | None:
     secret = await client.get(Secret, core.WEBHOOK_SECRET, control_ns)
     if secret is None or hook is None or not hook.webhooks:
         return None

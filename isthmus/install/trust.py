@@ -72,7 +72,9 @@ def default_folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config") / "isthmus" / "trust"
 
 
-def settle(files: Files, kept: Trust | None, folder: pathlib.Path, *, now: dt.datetime, trust_domain: str, control_ns: str) -> Trust:
+def settle(
+    files: Files, kept: Trust | None, folder: pathlib.Path, *, now: dt.datetime, trust_domain: str, control_ns: str
+) -> Trust:
     """The installation's certificates: the flags', else the cluster's, else a new issuer under the folder's anchor, made when missing.
 
     Raises:
@@ -80,10 +82,17 @@ def settle(files: Files, kept: Trust | None, folder: pathlib.Path, *, now: dt.da
         IsthmusError: issuer, key and anchors do not belong together, or are not valid now.
     """
     if files.given():
-        found = Trust(_read("anchors", files.anchors), _read("issuer", files.issuer), _read("key", files.key), origin="the files you gave")
+        found = Trust(
+            _read("anchors", files.anchors),
+            _read("issuer", files.issuer),
+            _read("key", files.key),
+            origin="the files you gave",
+        )
         problem = anchor.problem(found.anchors, found.issuer, found.key, now)
         if problem:
-            raise IsthmusError(problem, hint="give a CA certificate (ECDSA P-256) signed by one of the anchors, and its key")
+            raise IsthmusError(
+                problem, hint="give a CA certificate (ECDSA P-256) signed by one of the anchors, and its key"
+            )
         return found
     if kept is not None:
         return kept
@@ -95,11 +104,17 @@ def settle(files: Files, kept: Trust | None, folder: pathlib.Path, *, now: dt.da
 
 
 def _read(what: str, path: str | None) -> str:
-    flag = {"anchors": "--identity-trust-anchors-file", "issuer": "--identity-issuer-certificate-file", "key": "--identity-issuer-key-file"}[what]
+    flag = {
+        "anchors": "--identity-trust-anchors-file",
+        "issuer": "--identity-issuer-certificate-file",
+        "key": "--identity-issuer-key-file",
+    }[what]
     try:
         return pathlib.Path(path or "").read_text()
     except (OSError, UnicodeDecodeError) as failed:
-        raise BadValue(flag, path, f"{flag} ./{what}.pem", why=str(getattr(failed, "strerror", "") or "not text")) from None
+        raise BadValue(
+            flag, path, f"{flag} ./{what}.pem", why=str(getattr(failed, "strerror", "") or "not text")
+        ) from None
 
 
 @contextmanager
@@ -109,7 +124,9 @@ def _locked(folder: pathlib.Path) -> Generator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as failed:
-        raise IsthmusError(f"the trust folder {folder} cannot be used: {failed.strerror}", hint="name another: --trust-dir ./trust") from None
+        raise IsthmusError(
+            f"the trust folder {folder} cannot be used: {failed.strerror}", hint="name another: --trust-dir ./trust"
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -122,7 +139,9 @@ def _folder_anchor(folder: pathlib.Path, now: dt.datetime, trust_domain: str) ->
     certificate, key = folder / ANCHOR_FILE, folder / KEY_FILE
     hint = f"mend it, or name another folder: --trust-dir ./trust (moving {folder} away makes a new anchor)"
     if certificate.exists() != key.exists():
-        raise IsthmusError(f"the trust folder {folder} lacks {KEY_FILE if certificate.exists() else ANCHOR_FILE}", hint=hint)
+        raise IsthmusError(
+            f"the trust folder {folder} lacks {KEY_FILE if certificate.exists() else ANCHOR_FILE}", hint=hint
+        )
     if certificate.exists():
         try:
             found, secret = certificate.read_text(), key.read_text()
@@ -171,7 +190,9 @@ def webhook(kept: Webhook | None, control_ns: str, *, now: dt.datetime) -> Webho
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    secret = leaf_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    secret = leaf_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return Webhook(_pem(authority), _pem(leaf), secret.decode())
 
 
@@ -179,7 +200,9 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

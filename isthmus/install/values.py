@@ -79,23 +79,42 @@ def _row(key: str, read: Read, default: str, says: str) -> Any:
 class Values:
     """Every choice of an installation. `proxy` holds texts by the keys of `knobs`, checked."""
 
-    control_image: str = _row("controlImage", _image, f"localhost/isthmus-control:{isthmus.__version__}", "image of the control plane")
-    proxy_image: str = _row("proxyImage", _image, f"localhost/isthmus-proxy:{isthmus.__version__}", "image of the proxy")
-    image_pull_policy: str = _row("imagePullPolicy", _choice("IfNotPresent", "Always", "Never"), "IfNotPresent", "when nodes pull images")
+    control_image: str = _row(
+        "controlImage", _image, f"localhost/isthmus-control:{isthmus.__version__}", "image of the control plane"
+    )
+    proxy_image: str = _row(
+        "proxyImage", _image, f"localhost/isthmus-proxy:{isthmus.__version__}", "image of the proxy"
+    )
+    image_pull_policy: str = _row(
+        "imagePullPolicy", _choice("IfNotPresent", "Always", "Never"), "IfNotPresent", "when nodes pull images"
+    )
     control_replicas: int = _row("controlReplicas", _count, "1", "replicas of each control plane Deployment")
-    control_log_level: str = _row("controlLogLevel", _choice("debug", "info", "warning", "error"), "info", "log level of the control plane")
+    control_log_level: str = _row(
+        "controlLogLevel", _choice("debug", "info", "warning", "error"), "info", "log level of the control plane"
+    )
     cluster_domain: str = _row("clusterDomain", _domain, names.CLUSTER_DOMAIN, "DNS domain of the cluster")
     trust_domain: str = _row("identityTrustDomain", _domain, names.CLUSTER_DOMAIN, "end of every identity")
     cluster_networks: str = _row("clusterNetworks", _networks, names.CLUSTER_NETWORKS, "addresses of pods and Services")
     firewall_mode: str = _row("firewallMode", _choice(*mesh.FIREWALL_MODES), "nft", "how a pod's traffic is redirected")
-    issuance_lifetime: str = _row("identityIssuanceLifetime", _duration, "24h", "how long a proxy's certificate is valid")
+    issuance_lifetime: str = _row(
+        "identityIssuanceLifetime", _duration, "24h", "how long a proxy's certificate is valid"
+    )
     clock_skew: str = _row("identityClockSkewAllowance", _duration, "20s", "how much clocks may differ")
-    webhook_failure_policy: str = _row("webhookFailurePolicy", _choice("Ignore", "Fail"), "Ignore", "pods while the injector is away: Ignore or Fail")
+    webhook_failure_policy: str = _row(
+        "webhookFailurePolicy", _choice("Ignore", "Fail"), "Ignore", "pods while the injector is away: Ignore or Fail"
+    )
     multicluster: bool = _row("multicluster", _flag, "true", "install the gateway and the service mirror")
     gateway_replicas: int = _row("gatewayReplicas", _count, "1", "replicas of the gateway")
     gateway_port: int = _row("gatewayPort", _port, str(names.INBOUND_PORT), "port of the gateway's Service")
-    gateway_probe_port: int = _row("gatewayProbePort", _port, str(names.ADMIN_PORT), "port sources ask the gateway's health on")
-    gateway_service_type: str = _row("gatewayServiceType", _choice("LoadBalancer", "NodePort", "ClusterIP"), "LoadBalancer", "type of the gateway's Service")
+    gateway_probe_port: int = _row(
+        "gatewayProbePort", _port, str(names.ADMIN_PORT), "port sources ask the gateway's health on"
+    )
+    gateway_service_type: str = _row(
+        "gatewayServiceType",
+        _choice("LoadBalancer", "NodePort", "ClusterIP"),
+        "LoadBalancer",
+        "type of the gateway's Service",
+    )
     mirror_replicas: int = _row("mirrorReplicas", _count, "1", "replicas of the service mirror")
     proxy: Mapping[str, str] = field(default_factory=lambda: {})
 
@@ -148,7 +167,11 @@ def load(text: str) -> Values:
     """What `store` wrote, by this version or an earlier one: keys that are gone are dropped, new ones take their defaults."""
     found = mesh.stored(text)
     then = str(found.get(VERSION_KEY, ""))
-    texts = {key: _print(found[key]) for key, row in FIELDS.items() if key in found and not _was_default(row, found[key], then)}
+    texts = {
+        key: _print(found[key])
+        for key, row in FIELDS.items()
+        if key in found and not _was_default(row, found[key], then)
+    }
     proxy = cast("Mapping[str, object]", found.get("proxy") or {})
     texts |= {f"proxy.{key}": str(text) for key, text in proxy.items() if key in knobs.FIELDS}
     return overlay(Values(), texts, where="ConfigMap linkerd-config")
