@@ -14,6 +14,7 @@ import sys
 
 from isthmus import errors
 from isthmus.lab import cgroups, layout, lifecycle, net
+from isthmus.lab.image import oci
 from isthmus.lab.node import mounts, spec
 
 SECONDS = 5.0
@@ -86,31 +87,23 @@ def entered(lab: layout.Lab, where: str, argv: list[str]) -> list[str]:
 
 def load(lab: layout.Lab, archive: pathlib.Path) -> dict[str, str]:
     """Load an OCI archive into every node, all at once; gives what each said. Raises IsthmusError with the first failure."""
+    try:
+        oci.names(archive)
+    except (OSError, ValueError) as error:
+        hint = "an OCI archive is meant, as written by: isthmus lab images"
+        raise errors.IsthmusError(f"{archive} can't be loaded: {str(error).splitlines()[0]}", hint=hint) from error
+    loader = [sys.executable, "-m", "isthmus.lab.node.load"]
     running: dict[str, subprocess.Popen[str]] = {}
     for cluster in lab.clusters:
-        told = spec.load(cluster.dir / "node.json")
-        file = _visible(cluster, archive.absolute())
-        command = [
-            "nsenter",
-            "--target",
-            str(init(cluster)),
-            "--mount",
-            "--",
-            sys.executable,
-            "-m",
-            "isthmus.lab.node.load",
-            str(file),
-        ]
-        env = lifecycle.child_env() | {"PATH": told.path}
-        running[cluster.name] = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd="/"
-        )
+        file = str(_visible(cluster, archive.absolute()))
+        env = lifecycle.child_env() | {"PATH": spec.load(cluster.dir / "node.json").path}
+        command = ["nsenter", "--target", str(init(cluster)), "--mount", "--", *loader, file]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        running[cluster.name] = subprocess.Popen(command, text=True, env=env, cwd="/", **pipes)
     answers = {name: (process.communicate()[0].strip(), process.returncode) for name, process in running.items()}
     for name, (said, code) in answers.items():
         if code:
-            raise errors.IsthmusError(
-                f"{name}: {said}", hint="an OCI archive is meant, as written by: isthmus lab images"
-            )
+            raise errors.IsthmusError(f"{name}: {said}", hint="isthmus lab status")
     return {name: said for name, (said, _) in answers.items()}
 
 

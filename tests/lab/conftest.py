@@ -1,6 +1,7 @@
 """A lab for the stories: brought up once for all of them, and taken down at the end.
 
-In: the machine, as root. Out: `lab`, the running default lab; `own_lab`, a smaller one in a folder of its own that a test may break.
+In: the machine, as root. Out: `lab`, the running default lab; `client`, the demonstration's client in it, installed, linked and deployed;
+`own_lab`, a smaller one in a folder of its own that a test may break.
 A lab that is up already is used and left up, so that a developer's second run starts at once.
 """
 
@@ -13,7 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
+import isthmus
+from isthmus.demo import app
 from isthmus.lab import layout
+from tests.lab import mesh
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,25 @@ def lab() -> Iterator[layout.Lab]:
     yield own.lab
     if not was_up:
         own.run("down")
+
+
+@pytest.fixture(scope="session")
+def client(lab: layout.Lab) -> mesh.Inside:
+    """The mesh in both clusters, east linked to west, `backend-svc` in both: the network of east's client pod."""
+    for cluster in ("east", "west"):
+        mesh.isthmus("install", "--apply", "--context", cluster)
+    mesh.isthmus("link", "east", "west", "--apply")
+    image = f"localhost/isthmus-demo:{isthmus.__version__}"
+    for cluster in ("west", "east"):
+        mesh.apply(cluster, app.namespace(), *app.backend(cluster, image, exported=cluster == "west"))
+    mesh.apply("east", *app.client(image, rps=5, connections=2))
+    for cluster, deployment in (("west", app.SERVICE), ("east", app.SERVICE), ("east", app.CLIENT)):
+        mesh.kubectl(cluster, "-n", app.NAMESPACE, "rollout", "status", f"deploy/{deployment}", "--timeout=120s")
+    mesh.until(
+        lambda: mesh.MIRROR in {o["metadata"]["name"] for o in mesh.objects("east", "svc", "-n", app.NAMESPACE)},
+        "the mirror",
+    )
+    return mesh.inside("east", app.CLIENT)
 
 
 @pytest.fixture(scope="module")

@@ -254,6 +254,13 @@ def test_a_component_held_down_stays_so_until_started(own_lab: conftest.Own, ver
     until(lambda: ready(own_lab, "east"), 30)
 
 
+def test_what_is_not_an_image_is_not_loaded(own_lab: conftest.Own) -> None:
+    done = own_lab.run("load", __file__, ok=False)
+    assert done.returncode == 1
+    assert "is not an OCI archive" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_exec_runs_where_it_is_told(own_lab: conftest.Own) -> None:
     assert own_lab.run("exec", "west", "--", "hostname").stdout == "west\n"
     assert "10.99.0.254/16" in own_lab.run("exec", "ops", "--", "ip", "-br", "addr").stdout

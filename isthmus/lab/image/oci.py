@@ -139,7 +139,7 @@ def names(file: pathlib.Path) -> dict[str, str]:
             listed: list[dict[str, Any]] = json.load(member)["manifests"] if member else []
         return {x["annotations"]["io.containerd.image.name"]: x["digest"] for x in listed}
     except (tarfile.TarError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is not an OCI archive with named images: {error}") from error
+        raise ValueError(f"{file} is not an OCI archive with named images") from error
 
 
 def _with_folders(files: Files) -> dict[str, Source]:
