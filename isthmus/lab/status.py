@@ -98,8 +98,8 @@ def load(lab: layout.Lab, archive: pathlib.Path) -> dict[str, str]:
         file = str(_visible(cluster, archive.absolute()))
         env = lifecycle.child_env() | {"PATH": spec.load(cluster.dir / "node.json").path}
         command = ["nsenter", "--target", str(init(cluster)), "--mount", "--", *loader, file]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        running[cluster.name] = subprocess.Popen(command, text=True, env=env, cwd="/", **pipes)
+        pipe = subprocess.PIPE
+        running[cluster.name] = subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=env)
     answers = {name: (process.communicate()[0].strip(), process.returncode) for name, process in running.items()}
     for name, (said, code) in answers.items():
         if code:
