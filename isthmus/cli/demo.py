@@ -21,13 +21,19 @@ To stop: make demo-down   (or: isthmus lab down)
 
 
 @click.command()
-@click.option("--source", help="A context that is installed and linked already; with --target. Default: a new lab's east.")
+@click.option(
+    "--source", help="A context that is installed and linked already; with --target. Default: a new lab's east."
+)
 @click.option("--target", help="The context whose exports the source sees. Default: a new lab's west.")
 @click.option("--kubeconfig", type=click.Path(exists=True), help="Where the contexts are.")
 @click.option("--image", help="The demonstration's image, on the nodes or in a registry.")
 @click.option("--rps", default=200, show_default=True, help="Requests a second.")
 @click.option("--connections", default=16, show_default=True, help="Connections of the client.")
 @click.option("--seconds", default=8.0, show_default=True, help="How long each split stands.")
+@click.option(
+    "--print", "part", type=click.Choice(["source", "target", "split"]), help="Print manifests instead, for kubectl."
+)
+@click.option("--weights", default="50/50", show_default=True, help="With --print split: source/target.")
 def demo(
     source: str | None,
     target: str | None,
@@ -36,12 +42,16 @@ def demo(
     rps: int,
     connections: int,
     seconds: float,
+    part: str | None,
+    weights: str,
 ) -> None:
     """Two clusters, one Service, weights that move: 100/0, 50/50, 0/100 and back, without a failed request."""
     from isthmus.demo import run  # slow to import: rich, the Kubernetes client
 
     if (source is None) != (target is None):
-        raise errors.BadValue("--source/--target", source or target, "--source east --target west", why="give both or none")
+        raise errors.BadValue(
+            "--source/--target", source or target, "--source east --target west", why="give both or none"
+        )
     options = run.Options(
         source=source or "east",
         target=target or "west",
@@ -51,8 +61,13 @@ def demo(
         phase_seconds=seconds,
         kubeconfig=kubeconfig,
     )
+    if part is not None:
+        click.echo(run.manifests(options, part, weights))
+        return
     outcome = asyncio.run(run.whole(options) if source is None else run.show(options))
     click.echo(f"{outcome.requests} requests while the weights moved, {outcome.failed} failed")
     if outcome.failed:
-        raise errors.IsthmusError(f"{outcome.failed} of {outcome.requests} requests failed", hint="isthmus check --context east")
+        raise errors.IsthmusError(
+            f"{outcome.failed} of {outcome.requests} requests failed", hint="isthmus check --context east"
+        )
     click.echo(EXPLORE, err=True)

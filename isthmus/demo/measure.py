@@ -4,6 +4,7 @@ In: Prometheus text of one proxy. Out: `Row`s per cluster that answered: rate, s
 Never here: scraping (see `run`) or a table's look.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -79,6 +80,17 @@ def rows(before: Snapshot, after: Snapshot, seconds: float) -> list[Row]:
             )
         )
     return table
+
+
+def counts(log: str) -> tuple[int, int]:
+    """Requests and failures in the client's log; lines that are not its JSON (a sentence at its start) do not count."""
+    requests = failed = 0
+    for line in log.splitlines():
+        if line.startswith("{"):
+            second = json.loads(line)
+            requests += int(second["count"])
+            failed += int(second["failures"])
+    return requests, failed
 
 
 def quantile(buckets: dict[float, float], q: float) -> float:

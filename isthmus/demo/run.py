@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from lightkube.resources.core_v1 import Pod
 
+import isthmus
 from isthmus import errors, names
 from isthmus.demo import app, measure, story, table
 from isthmus.kube import access, client
@@ -21,6 +22,7 @@ from isthmus.kube import access, client
 ROLLOUT_LIMIT = 120.0
 ANSWER_LIMIT = 60.0
 POLL = 0.25
+LOG_LINES = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +146,9 @@ async def _scrape(cluster: client.Client, pod: str, options: Options) -> measure
 
 
 async def _client_counts(cluster: client.Client, pod: str) -> tuple[int, int]:
-    """Requests and failures since the client's start, from the last line it logged."""
-    page = await cluster.text(f"/api/v1/namespaces/{app.NAMESPACE}/pods/{pod}/log?container=client&tailLines=3")
-    for line in reversed(page.splitlines()):
-        try:
-            doc = json.loads(line)
-        except ValueError:
-            continue
-        if "total" in doc:
-            return int(doc["total"]), int(doc["total_failed"])
-    return 0, 0
+    """Requests and failures that the client has logged, one line a second; the last LOG_LINES of them."""
+    path = f"/api/v1/namespaces/{app.NAMESPACE}/pods/{pod}/log?container=client&tailLines={LOG_LINES}"
+    return measure.counts(await cluster.text(path))
 
 
 async def _until(test: Callable[[], Awaitable[bool]], what: str, limit: float, clock: Callable[[], float]) -> None:
@@ -168,6 +163,26 @@ async def _until(test: Callable[[], Awaitable[bool]], what: str, limit: float, c
         await asyncio.sleep(POLL)
     cause = f" ({last})" if last else ""
     raise errors.IsthmusError(f"{what}: not within {limit:.0f} s{cause}", hint="`isthmus check` names what is broken")
+
+
+def manifests(options: Options, part: str, weights: str) -> str:
+    """What is applied by `show`, as JSON documents that kubectl takes: of the source, of the target, or the split."""
+    if part == "split":
+        east, _, west = weights.partition("/")
+        if not (east.isdigit() and west.isdigit()) or int(east) + int(west) == 0:
+            raise errors.BadValue("--weights", weights, "50/50")
+        docs = [app.route({app.SERVICE: int(east), names.mirror(app.SERVICE, options.target): int(west)})]
+    elif part == "target":
+        docs = [app.namespace(), *app.backend(options.target, options.image, exported=True)]
+    else:
+        client_docs = app.client(options.image, rps=options.rps, connections=options.connections)
+        docs = [app.namespace(), *app.backend(options.source, options.image, exported=False), *client_docs]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": docs}, indent=2)
+
+
+def default_image() -> str:
+    """The image that the lab's nodes hold."""
+    return f"localhost/isthmus-demo:{isthmus.__version__}"
 
 
 async def command(*words: str) -> None:

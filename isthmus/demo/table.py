@@ -5,7 +5,7 @@ In: a phase and its rows. Out: text on stdout; progress sentences on stderr. Nev
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -26,7 +26,7 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def live(phase: story.Phase) -> Iterator[Draw]:
+def live(phase: story.Phase) -> Generator[Draw]:
     """A table that may be drawn again and again; what was drawn last stays."""
     last = [build(phase, [], 0)]
     with Live(last[0], console=_out, auto_refresh=False, transient=not _out.is_terminal) as view:

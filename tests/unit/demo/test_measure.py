@@ -4,18 +4,21 @@ import pytest
 
 from isthmus.demo import measure
 
-PAGE = """\
+BACKEND = "backend-svc.isthmus-demo.svc.cluster.local:8888"
+WEST = f'direction="outbound",authority="{BACKEND}",tls="true",server_id="gw",dst_target_cluster="west"'
+PAGE = f"""\
 # TYPE response_total counter
-response_total{{direction="outbound",authority="backend-svc.isthmus-demo.svc.cluster.local:8888",tls="true",server_id="a",classification="success"}} {east}
-response_total{{direction="outbound",authority="backend-svc.isthmus-demo.svc.cluster.local:8888",tls="true",server_id="gw",dst_target_cluster="west",classification="success"}} {west}
-response_total{{direction="outbound",authority="backend-svc.isthmus-demo.svc.cluster.local:8888",tls="true",server_id="gw",dst_target_cluster="west",classification="failure"}} {bad}
-response_total{{direction="inbound",authority="backend-svc.isthmus-demo.svc.cluster.local:8888",classification="success"}} 999
+response_total{{direction="outbound",authority="{BACKEND}",tls="true",server_id="a",classification="success"}} EAST
+response_total{{{WEST},classification="success"}} WEST
+response_total{{{WEST},classification="failure"}} BAD
+response_total{{direction="inbound",authority="{BACKEND}",classification="success"}} 999
 response_total{{direction="outbound",authority="other:80",classification="success"}} 999
 """
 
 
 def page(east: int, west: int, bad: int = 0) -> measure.Snapshot:
-    return measure.read(PAGE.format(east=east, west=west, bad=bad), local="east", authority="backend-svc")
+    text = PAGE.replace("EAST", str(east)).replace(" WEST", f" {west}").replace("BAD", str(bad))
+    return measure.read(text, local="east", authority="backend-svc")
 
 
 def test_rows_are_differences_per_cluster() -> None:
@@ -43,3 +46,15 @@ def test_peers_carry_identity_and_tls() -> None:
 )
 def test_quantile(buckets: dict[float, float], q: float, expected: float) -> None:
     assert measure.quantile(buckets, q) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        pytest.param("", (0, 0), id="empty"),
+        pytest.param('{"count": 5, "failures": 1}\n{"count": 2, "failures": 0}\n', (7, 1), id="two-seconds"),
+        pytest.param('starting\n{"count": 5, "failures": 0}\n', (5, 0), id="a-sentence-first"),
+    ],
+)
+def test_counts(log: str, expected: tuple[int, int]) -> None:
+    assert measure.counts(log) == expected

@@ -1,0 +1,54 @@
+"""HAProxy as the peer: HTTP/1 in, HTTP/2 over mTLS between the two, HTTP/1 out, verified on both sides as ours is.
+
+In: a folder with `ca.pem` and `leaf.pem`. Out: two configuration files. One worker thread each, as ours. Never here: starting it.
+"""
+
+import pathlib
+
+from bench import world
+
+COMMON = """
+global
+  maxconn 20000
+  nbthread 1
+  log stderr local0 err
+defaults
+  mode {mode}
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout http-keep-alive 60s
+  http-reuse always
+"""
+CLIENT = """
+frontend app
+  bind 0.0.0.0:4141
+  default_backend mesh
+backend mesh
+  server s {server}:4144 ssl crt {pki}/leaf.pem ca-file {pki}/ca.pem verify required verifyhost {name} sni str({name}) {alpn}
+"""
+SERVER = """
+frontend mesh
+  bind 0.0.0.0:4144 ssl crt {pki}/leaf.pem ca-file {pki}/ca.pem verify required ssl-min-ver TLSv1.3 {alpn}
+  default_backend app
+backend app
+  server s 127.0.0.1:{origin} pool-max-conn 1000
+"""
+
+
+def write(
+    folder: pathlib.Path, pki: pathlib.Path, name: str, origin: int, *, http: bool
+) -> tuple[pathlib.Path, pathlib.Path]:
+    """Configuration of the client's and the server's side."""
+    values = {
+        "mode": "http" if http else "tcp",
+        "server": world.SERVER_IP,
+        "pki": pki,
+        "name": name,
+        "origin": origin,
+        "alpn": "alpn h2" if http else "",
+    }
+    client, server = folder / "client.cfg", folder / "server.cfg"
+    client.write_text((COMMON + CLIENT).format(**values))
+    server.write_text((COMMON + SERVER).format(**values))
+    return client, server
