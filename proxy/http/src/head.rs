@@ -201,7 +201,7 @@ fn part(base: &[u8], at: u32, len: u32) -> &[u8] {
 }
 
 #[inline]
-fn name_of(id: u8) -> Name {
+pub(crate) fn name_of(id: u8) -> Name {
     match crate::names::ALL.get(id as usize) {
         Some(name) => *name,
         None if id == Name::L5dOther as u8 => Name::L5dOther,

@@ -1,7 +1,14 @@
-//! The connection.
+//! The connection as its owner sees it: what it tells, what it can be asked. Receiving is in `recv` and `control`,
+//! sending in `send`.
 
-use super::{Code, Config, Fatal, Role};
-use crate::head::{Edit, Fields, Request, Response, Scratch};
+use std::collections::VecDeque;
+
+use super::bucket::Bucket;
+use super::frame::{self, Code};
+use super::hpack::{Decoder, Encoder};
+use super::streams::{LOCAL_END, REMOTE_END, Stream, Streams};
+use super::{Config, Fatal, Role};
+use crate::head::{Fields, Request, Response};
 
 /// A stream's number on the wire.
 pub type StreamId = u32;
@@ -53,7 +60,8 @@ pub enum Event<'a> {
         /// The fields, checked.
         fields: Fields<'a>,
     },
-    /// The stream is gone: the peer reset it, or it broke the rules (`local`; the reset is already written).
+    /// The stream is gone: the peer reset it, or it broke the rules (`local`; the reset is already written). A server that
+    /// has answered in full may reset with `NoError`: it wants no more of the request's body.
     Reset {
         /// Its stream.
         stream: StreamId,
@@ -101,111 +109,262 @@ pub enum Refused {
     Gone,
 }
 
-/// One HTTP/2 connection.
-pub struct Conn {}
+/// DATA of which a part has not arrived yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    pub stream: StreamId,
+    /// Payload to come.
+    pub left: usize,
+    /// Padding to come after it.
+    pub pad: usize,
+    pub end: bool,
+}
 
-#[allow(unused_variables)]
+/// A header block that goes on in CONTINUATION.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    pub stream: StreamId,
+    pub end: bool,
+    /// The stream depends on itself: decode, then reset.
+    pub broken: bool,
+}
+
+/// How many streams that we reset are remembered, so that what the peer had sent before it knew is not held against it.
+const RESETS: usize = 256;
+/// How many others that are over are remembered, to tell "closed" from "never opened".
+const CLOSED: usize = 32;
+
+/// One HTTP/2 connection.
+pub struct Conn {
+    pub(super) role: Role,
+    pub(super) config: Config,
+    pub(super) encoder: Encoder,
+    pub(super) decoder: Decoder,
+    pub(super) streams: Streams,
+    /// Preface bytes still expected (server).
+    pub(super) preface: usize,
+    /// The peer's first SETTINGS has come.
+    pub(super) settled: bool,
+    pub(super) pending: Option<Pending>,
+    pub(super) opening: Option<Opening>,
+    /// Block bytes before CONTINUATION; empty otherwise.
+    pub(super) block: Vec<u8>,
+    /// What the peer may send on the connection, and what we owe it.
+    pub(super) receive: i64,
+    pub(super) owed: u32,
+    /// What we may send on the connection.
+    pub(super) send: i64,
+    pub(super) peer_window: i64,
+    pub(super) peer_frame: usize,
+    pub(super) peer_streams: u32,
+    /// Streams that were cut short and have a window of their own: they go on, in order, when the connection has one.
+    pub(super) queue: VecDeque<StreamId>,
+    /// The peer's highest stream, our next one.
+    pub(super) last: StreamId,
+    pub(super) next: StreamId,
+    pub(super) we_go: bool,
+    /// The GOAWAY sent named all streams; the final one waits for a ping.
+    pub(super) draining: bool,
+    pub(super) peer_goes: bool,
+    /// Streams above this are to be told they were refused.
+    pub(super) purge: Option<StreamId>,
+    pub(super) resets: Bucket,
+    pub(super) control: Bucket,
+    reset_by_us: VecDeque<StreamId>,
+    pub(super) forgot: bool,
+    closed: [StreamId; CLOSED],
+    closed_at: usize,
+}
+
 impl Conn {
     /// A new connection; appends what this side must say first (preface, SETTINGS, WINDOW_UPDATE). A server expects the
     /// client preface as the first bytes of `recv`. `now`: monotonic nanoseconds.
     pub fn new(role: Role, config: &Config, now: u64, out: &mut Vec<u8>) -> Conn {
-        unimplemented!()
+        let mut config = *config;
+        // The peer may use the default windows before it has read our settings.
+        config.stream_window = config.stream_window.clamp(frame::DEFAULT_WINDOW, i32::MAX as u32);
+        config.connection_window = config.connection_window.clamp(frame::DEFAULT_WINDOW, i32::MAX as u32);
+        config.frame = config.frame.clamp(frame::DEFAULT_FRAME, (1 << 24) - 1);
+        let conn = Conn {
+            role,
+            encoder: Encoder::new(),
+            decoder: Decoder::new(),
+            streams: Streams::default(),
+            preface: if role == Role::Server { frame::PREFACE.len() } else { 0 },
+            settled: false,
+            pending: None,
+            opening: None,
+            block: Vec::new(),
+            receive: i64::from(config.connection_window),
+            owed: 0,
+            send: i64::from(frame::DEFAULT_WINDOW),
+            peer_window: i64::from(frame::DEFAULT_WINDOW),
+            peer_frame: frame::DEFAULT_FRAME as usize,
+            peer_streams: u32::MAX,
+            queue: VecDeque::new(),
+            last: 0,
+            next: 1,
+            we_go: false,
+            draining: false,
+            peer_goes: false,
+            purge: None,
+            resets: Bucket::new(now),
+            control: Bucket::new(now),
+            reset_by_us: VecDeque::new(),
+            forgot: false,
+            closed: [0; CLOSED],
+            closed_at: 0,
+            config,
+        };
+        conn.greet(out);
+        conn
     }
 
-    /// Takes frames off `input[*at..]` until one yields an event. `Ok(None)`: all whole frames are taken; keep
-    /// `input[*at..]` (less than one frame, DATA is never held back) and call again with more. Answers are appended to `out`.
-    /// `scratch` holds the event's head until the next call.
-    pub fn recv<'a>(
-        &mut self,
-        now: u64,
-        input: &'a [u8],
-        at: &mut usize,
-        scratch: &'a mut Scratch,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Event<'a>>, Fatal> {
-        unimplemented!()
-    }
-
-    /// Client: opens a stream. `:scheme` is `http` if the request names none. The end-to-end fields, less `edit.drop`,
-    /// plus `edit.add` are sent.
-    pub fn send_request(&mut self, out: &mut Vec<u8>, head: &Request<'_>, edit: &Edit<'_>, end: bool, token: u64) -> Result<StreamId, Refused> {
-        unimplemented!()
-    }
-
-    /// Server: answers; a status below 200 is interim and may be followed by others.
-    pub fn send_response(&mut self, out: &mut Vec<u8>, stream: StreamId, head: &Response<'_>, edit: &Edit<'_>, end: bool) -> Result<(), Refused> {
-        unimplemented!()
-    }
-
-    /// Sends what the windows allow of `data` and says how much that was; `end` is set only when all went. Less than
-    /// all: the stream is queued, `Event::Writable` follows. Empty `data` with `end` always goes.
-    pub fn send_data(&mut self, out: &mut Vec<u8>, stream: StreamId, data: &[u8], end: bool) -> Result<usize, Refused> {
-        unimplemented!()
-    }
-
-    /// Sends trailers and ends our side of the stream.
-    pub fn send_trailers(&mut self, out: &mut Vec<u8>, stream: StreamId, fields: &Fields<'_>, edit: &Edit<'_>) -> Result<(), Refused> {
-        unimplemented!()
-    }
-
-    /// Ends a stream at once; no event follows. Nothing if it is gone.
-    pub fn reset(&mut self, out: &mut Vec<u8>, stream: StreamId, code: Code) {
-        unimplemented!()
-    }
-
-    /// Gives back `n` received bytes that have been passed on; window updates go out at half windows. Safe after the
-    /// stream is gone (its bytes were given back then).
-    pub fn release(&mut self, out: &mut Vec<u8>, stream: StreamId, n: usize) {
-        unimplemented!()
-    }
-
-    /// Sends a PING.
-    pub fn ping(&mut self, out: &mut Vec<u8>, payload: [u8; 8]) {
-        unimplemented!()
-    }
-
-    /// Says GOAWAY: streams already begun may finish, new ones are refused. Close once [`Conn::idle`].
-    pub fn goaway(&mut self, out: &mut Vec<u8>, code: Code) {
-        unimplemented!()
+    fn greet(&self, out: &mut Vec<u8>) {
+        let own: (u16, u32) = match self.role {
+            Role::Client => {
+                out.extend_from_slice(frame::PREFACE);
+                (frame::ENABLE_PUSH, 0)
+            }
+            Role::Server => (frame::MAX_STREAMS, self.config.max_streams),
+        };
+        let settings = [
+            own,
+            (frame::INITIAL_WINDOW, self.config.stream_window),
+            (frame::MAX_FRAME, self.config.frame),
+            (frame::MAX_HEADER_LIST, self.config.header_list),
+        ];
+        frame::put(out, settings.len() * 6, frame::SETTINGS, 0, 0);
+        for (id, value) in settings {
+            out.extend_from_slice(&id.to_be_bytes());
+            out.extend_from_slice(&value.to_be_bytes());
+        }
+        if self.config.connection_window > frame::DEFAULT_WINDOW {
+            frame::put_u32(out, frame::WINDOW_UPDATE, 0, self.config.connection_window - frame::DEFAULT_WINDOW);
+        }
     }
 
     /// Stores the caller's token of a stream.
     pub fn set_token(&mut self, stream: StreamId, token: u64) {
-        unimplemented!()
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.token = token;
+        }
     }
 
     /// The caller's token of a stream that is still there.
     pub fn token(&self, stream: StreamId) -> Option<u64> {
-        unimplemented!()
+        self.streams.get(stream).map(|stream| stream.token)
     }
 
     /// Every stream with its token, for a connection that dies.
     pub fn streams(&self) -> impl Iterator<Item = (StreamId, u64)> {
-        std::iter::empty()
+        self.streams.iter().map(|stream| (stream.id, stream.token))
     }
 
     /// How many streams are open.
     pub fn count(&self) -> usize {
-        unimplemented!()
+        self.streams.len()
     }
 
     /// No stream is open.
     pub fn idle(&self) -> bool {
-        unimplemented!()
+        self.streams.len() == 0
     }
 
     /// Client: whether [`Conn::send_request`] would go.
     pub fn can_open(&self) -> bool {
-        unimplemented!()
+        let limit = self.peer_streams.min(self.config.max_streams) as usize;
+        self.role == Role::Client && !self.going() && self.streams.len() < limit && self.next < 1 << 31
     }
 
     /// GOAWAY was said or heard.
     pub fn going(&self) -> bool {
-        unimplemented!()
+        self.we_go || self.peer_goes
     }
 
     /// Bytes [`Conn::send_data`] would take now for this stream.
     pub fn capacity(&self, stream: StreamId) -> usize {
-        unimplemented!()
+        self.streams.get(stream).map_or(0, |stream| stream.send.min(self.send).max(0) as usize)
     }
+
+    /// Ends the connection for the peer's fault: appends the GOAWAY.
+    #[cold]
+    pub(super) fn fail<T>(&mut self, out: &mut Vec<u8>, code: Code, why: &'static str) -> Result<T, Fatal> {
+        self.we_go = true;
+        self.say_goaway(out, self.last, code);
+        Err(Fatal { code, why })
+    }
+
+    pub(super) fn say_goaway(&self, out: &mut Vec<u8>, last: StreamId, code: Code) {
+        frame::put(out, 8, frame::GOAWAY, 0, 0);
+        out.extend_from_slice(&last.to_be_bytes());
+        out.extend_from_slice(&(code as u32).to_be_bytes());
+    }
+
+    /// Whether the peer opens streams with this number.
+    pub(super) fn peer_opens(&self, stream: StreamId) -> bool {
+        (self.role == Role::Server) == (stream % 2 == 1)
+    }
+
+    /// Whether no stream with this number has been opened yet.
+    pub(super) fn is_unborn(&self, stream: StreamId) -> bool {
+        if self.peer_opens(stream) { stream > self.last } else { stream >= self.next }
+    }
+
+    /// Whether we ended it by a reset; if that cannot be told any more, we may have.
+    pub(super) fn was_reset_by_us(&self, stream: StreamId) -> bool {
+        self.reset_by_us.contains(&stream)
+    }
+
+    /// Whether it was open once, as far as we remember.
+    pub(super) fn was_open(&self, stream: StreamId) -> bool {
+        self.closed.contains(&stream)
+    }
+
+    /// Takes a stream out and gives its unreleased bytes back to the connection.
+    pub(super) fn remove(&mut self, stream: StreamId, by_reset: bool, out: &mut Vec<u8>) -> Option<Stream> {
+        let gone = self.streams.remove(stream)?;
+        self.credit(out, gone.held);
+        if by_reset {
+            self.note_reset(stream);
+        } else {
+            self.closed[self.closed_at] = stream;
+            self.closed_at = (self.closed_at + 1) % CLOSED;
+        }
+        self.streams.shrink();
+        Some(gone)
+    }
+
+    /// Remembers a stream that we reset or refused.
+    pub(super) fn note_reset(&mut self, stream: StreamId) {
+        if self.reset_by_us.len() == RESETS {
+            self.reset_by_us.pop_front();
+            self.forgot = true;
+        }
+        self.reset_by_us.push_back(stream);
+    }
+
+    /// Gives bytes back to the connection's window; the peer is told at half.
+    pub(super) fn credit(&mut self, out: &mut Vec<u8>, n: u32) {
+        self.owed += n;
+        if self.owed >= self.config.connection_window / 2 {
+            frame::put_u32(out, frame::WINDOW_UPDATE, 0, self.owed);
+            self.receive += i64::from(self.owed);
+            self.owed = 0;
+        }
+    }
+
+    /// Notes that one side of a stream has ended; a stream over on both sides is taken out.
+    #[inline]
+    pub(super) fn ended(&mut self, stream: StreamId, side: u16, out: &mut Vec<u8>) {
+        let Some(found) = self.streams.get_mut(stream) else { return };
+        found.flags |= side;
+        if found.over() {
+            self.resets.give(1);
+            self.remove(stream, false, out);
+        }
+    }
+
+    pub(super) const LOCAL: u16 = LOCAL_END;
+    pub(super) const REMOTE: u16 = REMOTE_END;
 }

@@ -7,9 +7,15 @@
 //! ([`Limits`]). The caller stops calling [`Conn::recv`] while its output buffer is over its cap: answers owed to
 //! the peer (pings, settings, resets) then cannot pile up.
 
+mod bucket;
 mod conn;
+mod control;
 mod frame;
+mod heads;
 pub mod hpack;
+mod recv;
+mod send;
+mod streams;
 
 pub use conn::{Conn, Event, Refused, StreamId};
 pub use frame::Code;
@@ -81,3 +87,6 @@ pub struct Fatal {
     /// For log and metric; a fixed set of sentences.
     pub why: &'static str,
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,6 @@ mod table;
 pub use decode::{Decoder, Error};
 pub use encode::Encoder;
 
-pub(crate) use decode::Listed;
-
 /// Identities of pseudo-fields in a slot, beside those of [`crate::Name`] (which stay below 64).
 pub(crate) mod pseudo {
     pub const AUTHORITY: u8 = 128;
