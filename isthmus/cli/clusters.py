@@ -195,43 +195,45 @@ def unlink(*, source: str, target: str, apply_it: bool, dry_run: bool, scope: sc
 
 
 async def _unlink(scope: scopes.Scope, source: str, choices: links.Choices, *, carry_out: bool) -> None:
+    """Both parts; a second call finishes what a dead target left over from the first."""
     here = access.load(source, scope.kubeconfig)
     async with kube.Client(here) as client:
-        side = join.Side(source, here, client)
         found = await survey.of_link(client, choices)
-        if not found:
-            known = ", ".join(await join.known_links(client, choices.namespace)) or "none"
-            raise IsthmusError(f"cluster {source!r} has no link to {choices.cluster!r}", hint=f"its links: {known}")
-        if not carry_out:
-            click.echo(f"in {source}:")
-            for line in found:
-                click.echo(f"  remove {line}")
-            click.echo(
-                f"in {choices.cluster}:\n  remove what ServiceAccount {objects.account_name(source)} was granted"
-            )
-            return
-        await join.part(side, choices, _say)
-        _say(f"{source}: {len(found)} objects of the link removed")
-    await _unlink_target(scope, source, choices)
+        known = ", ".join(await join.known_links(client, choices.namespace)) or "none"
+        if found and carry_out:
+            await join.part(join.Side(source, here, client), choices, _say)
+            _say(f"{source}: {len(found)} objects of the link removed")
+    gone, words = await _unlink_target(scope, source, choices, carry_out=carry_out)
+    if not found and not gone:
+        raise IsthmusError(
+            f"cluster {source!r} has no link to {choices.cluster!r}", hint=f"its links: {known}; {words}"
+        )
+    if carry_out:
+        _say(f"{choices.cluster}: {words}")
+        return
+    for place, lines in ((source, found), (choices.cluster, gone)):
+        click.echo(f"in {place}:")
+        for line in lines or ["nothing"]:
+            click.echo(f"  remove {line}")
 
 
-async def _unlink_target(scope: scopes.Scope, source: str, choices: links.Choices) -> None:
-    """The target's part, as far as it can be reached."""
+async def _unlink_target(
+    scope: scopes.Scope, source: str, choices: links.Choices, *, carry_out: bool
+) -> tuple[list[str], str]:
+    """The target's part, as far as it can be reached: what was there, and a sentence."""
     account = objects.account_name(source)
     kinds = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
-    later = f"when it is back: kubectl --context {choices.cluster} delete {kinds} -A -l {objects.SOURCE_LABEL}={source}"
+    later = f"when it is back, call this again, or: kubectl --context {choices.cluster} delete {kinds} -A -l {objects.SOURCE_LABEL}={source}"
     try:
         there = access.load(choices.cluster, scope.kubeconfig)
     except IsthmusError as error:
-        _say(f"{choices.cluster}: no such context, so the rights of {account} stay there ({error.sentence})")
-        return
+        return [], f"the rights of {account} stay there, since there is no such context ({error.sentence})"
     try:
         async with kube.Client(there) as client:
-            gone = await links.remove_target(client, source, choices)
+            gone = await links.remove_target(client, source, choices, carry_out=carry_out)
     except Unreachable as error:
-        _say(f"{choices.cluster}: does not answer, so the rights of {account} stay there; {later} ({error.sentence})")
-        return
-    _say(f"{choices.cluster}: {len(gone)} objects of {account} removed")
+        return [], f"the rights of {account} stay there, since it does not answer ({error.sentence}); {later}"
+    return gone, f"{len(gone)} objects of {account} removed"
 
 
 @click.group()

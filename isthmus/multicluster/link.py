@@ -340,9 +340,11 @@ async def apply(client: kube.Client, documents: Sequence[Doc]) -> None:
         await client.apply_dict(document)
 
 
-async def remove_target(client: kube.Client, source: str, choices: Choices) -> list[str]:
-    """Takes away what the target granted `source`; the names of what was there."""
-    granted = objects.remote_access(
-        objects.account_name(source), source=source, namespace=choices.namespace, control_ns=choices.control_ns
-    )
+async def remove_target(client: kube.Client, source: str, choices: Choices, *, carry_out: bool) -> list[str]:
+    """Takes away what the target granted `source`; what was there, as `Kind name`. Without `carry_out` it only looks."""
+    account = objects.account_name(source)
+    if not carry_out:
+        found = await client.get(ServiceAccount, account, choices.namespace)
+        return [f"ServiceAccount {choices.namespace}/{account} and its rights"] if found else []
+    granted = objects.remote_access(account, source=source, namespace=choices.namespace, control_ns=choices.control_ns)
     return [f"{d['kind']} {d['metadata']['name']}" for d in reversed(granted) if await client.delete_dict(d)]

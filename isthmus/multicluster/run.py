@@ -40,6 +40,7 @@ class Options:
     create_namespaces: bool = False
     log_level: str = "info"
     holder: str = ""
+    admin_port: int = objects.ADMIN_PORT
 
     @classmethod
     def from_args(cls, arguments: Sequence[str]) -> "Options":
@@ -51,6 +52,7 @@ class Options:
         )
         parser.add_argument("--log-level", default="info")
         parser.add_argument("--holder", default=os.environ.get("HOSTNAME") or socket.gethostname())
+        parser.add_argument("--admin-port", type=int, default=objects.ADMIN_PORT)
         return cls(**vars(parser.parse_args(list(arguments))))
 
 
@@ -60,7 +62,7 @@ def main(options: Options) -> int:
     async def start(process: runtime.Runtime) -> None:
         await Controller(process, options, kube.Client(access.load()), random.SystemRandom()).start()
 
-    return runtime.main("service-mirror", start, admin_port=objects.ADMIN_PORT, log_level=options.log_level)
+    return runtime.main("service-mirror", start, admin_port=options.admin_port, log_level=options.log_level)
 
 
 @dataclass(frozen=True, slots=True)

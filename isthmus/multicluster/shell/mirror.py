@@ -26,7 +26,7 @@ WRITERS = 12
 """Writes of one Link under way at a time: enough to fill an API server of two cores, few enough to share it (chosen by measurement)."""
 WHOLE = 120.0
 """Seconds for both lists of a target to come in."""
-CHECK = 15.0
+CHECK = 5.0
 """Seconds between two questions whether the target still answers."""
 REPAIR = 120.0
 """Seconds between full passes, which find what no event told. A pass that finds nothing writes nothing."""

@@ -17,10 +17,13 @@ from lightkube.resources.core_v1 import Secret, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from isthmus import names
-from isthmus.errors import BadValue
+from isthmus.errors import BadValue, Unreachable
 from isthmus.kube import access, store, watch
 from isthmus.kube import client as kube
 from isthmus.multicluster import objects, spec, world
+
+CHECK_TIMEOUT = 5.0
+"""Seconds a target has to answer a small question; half-open connections are found by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,14 @@ class Session:
         """Asks the target one thing that needs the token's rights, so that a bad credential fails here and not in a watch.
 
         Raises:
-            ApiError: the target refuses. Unreachable: it does not answer in the client's time.
+            ApiError: the target refuses. Unreachable: it does not answer in CHECK_TIMEOUT.
         """
-        await self.client.raw("GET", "/api/v1/services?limit=1")
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await self.client.raw("GET", "/api/v1/services?limit=1")
+        except TimeoutError:
+            server = self.client.access.server
+            raise Unreachable(f"the target's API server {server} did not answer in {CHECK_TIMEOUT:g} s") from None
 
     async def run(self) -> None:
         """Keeps `target` in step; never returns."""
