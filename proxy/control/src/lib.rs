@@ -3,6 +3,7 @@
 //! In: `LINKERD2_PROXY_*`, messages of the control plane, `table::Ask` from workers. Out: `table::Tell`, logs, metrics.
 //! Never here: a connection of the application, or anything a request waits for.
 
+pub mod admit;
 pub mod convert;
 pub mod discover;
 pub mod env;

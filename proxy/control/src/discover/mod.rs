@@ -10,6 +10,8 @@ mod paths;
 mod run;
 mod watch;
 
+pub(crate) use watch::within;
+
 pub use hub::{Effect, Hub, Limits, Rules, Watch};
 pub use run::{Asks, Inputs, mailbox, run};
 

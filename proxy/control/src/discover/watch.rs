@@ -143,7 +143,7 @@ impl Ears {
 }
 
 /// Is the address in the block?
-pub(super) fn within(ip: IpAddr, net: IpAddr, len: u8) -> bool {
+pub(crate) fn within(ip: IpAddr, net: IpAddr, len: u8) -> bool {
     match (ip, net) {
         (IpAddr::V4(a), IpAddr::V4(b)) => {
             let shift = 32u32.saturating_sub(u32::from(len));

@@ -14,7 +14,7 @@ pub use settings::{
     AccessLog, Authority, Backoff, ControlPlane, DefaultPolicy, H2Server, Identity, Permit, Scope, Settings, Side,
     StreamLimits,
 };
-pub use value::{Network, Ports};
+pub use value::{Network, Ports, duration};
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ impl Ports {
 }
 
 /// `10s`, `300ms`, `1m`, `1h`, `7d`, or a bare `0`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

@@ -1,0 +1,63 @@
+//! Who comes in: clear text as it is, TLS for our own name terminated with the mesh certificate, any other TLS shut out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use table::Credentials;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+
+const HELLO: Duration = Duration::from_secs(10);
+/// First byte of a TLS record with a handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// What is known about the other side.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub from: SocketAddr,
+    /// It came over mesh TLS.
+    pub tls: bool,
+    /// With this identity.
+    pub identity: Option<Arc<str>>,
+}
+
+/// A connection of either kind.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// The connection, ready for HTTP; `None`: not for us, or too slow.
+pub async fn enter(
+    tcp: TcpStream,
+    from: SocketAddr,
+    credentials: &watch::Receiver<Option<Arc<Credentials>>>,
+) -> Option<(Box<dyn Io>, Peer)> {
+    timeout(HELLO, identify(tcp, from, credentials)).await.ok().flatten()
+}
+
+async fn identify(
+    tcp: TcpStream,
+    from: SocketAddr,
+    credentials: &watch::Receiver<Option<Arc<Credentials>>>,
+) -> Option<(Box<dyn Io>, Peer)> {
+    let _ = tcp.set_nodelay(true);
+    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let mut first = [0];
+    tcp.peek(&mut first).await.ok().filter(|&n| n > 0)?;
+    if first[0] != HANDSHAKE {
+        return Some((Box::new(tcp), Peer { from, tls: false, identity: None }));
+    }
+    let ours = credentials.borrow().clone()?;
+    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await.ok()?;
+    let named = hello.client_hello().server_name().is_some_and(|name| name.eq_ignore_ascii_case(&ours.server_name));
+    if !named {
+        return None;
+    }
+    let tls = hello.into_stream(ours.server.clone()).await.ok()?;
+    let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let identity = certificate.and_then(tls::first_identity);
+    Some((Box::new(tls), Peer { from, tls: true, identity }))
+}

@@ -1,0 +1,42 @@
+//! From what the environment said to what the engine takes: every unset value keeps the engine's default.
+
+use control::env::{H2Server, Settings, Side};
+use engine::Config;
+
+/// The engine's configuration.
+pub fn engine(settings: &Settings) -> Config {
+    let mut config = Config {
+        workers: settings.workers,
+        inbound: settings.inbound.clone(),
+        outbound: settings.outbound.clone(),
+        inbound_ips: settings.inbound_ips.clone(),
+        gateway_suffixes: settings.gateway_suffixes.clone(),
+        quiet_headers: settings.quiet_headers,
+        ..Config::default()
+    };
+    side(&mut config.inbound_side, &settings.inbound_side);
+    side(&mut config.outbound_side, &settings.outbound_side);
+    h2(&mut config.h2, &settings.inbound_side.h2);
+    config
+}
+
+fn side(to: &mut engine::Side, from: &Side) {
+    macro_rules! set {
+        ($($field:ident)*) => { $(if let Some(value) = from.$field { to.$field = value; })* };
+    }
+    macro_rules! or {
+        ($($field:ident)*) => { $(to.$field = from.$field.or(to.$field);)* };
+    }
+    set!(detect_timeout connect_timeout backlog pool_idle pool_max max_in_flight discovery_idle queue failfast);
+    or!(accept_keepalive accept_user_timeout connect_keepalive connect_user_timeout);
+}
+
+/// One setting serves both directions: the inbound one, where peers come in.
+fn h2(to: &mut engine::H2, from: &H2Server) {
+    if let Some((stream, connection)) = from.windows {
+        (to.stream_window, to.connection_window) = (stream, connection);
+    }
+    to.keepalive = from.keepalive.or(to.keepalive);
+    to.max_streams = from.max_streams.unwrap_or(to.max_streams);
+    to.max_head = from.max_head.map_or(to.max_head, |bytes| bytes as usize);
+}

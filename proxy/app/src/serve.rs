@@ -1,0 +1,142 @@
+//! Everything that runs: workers on their threads; identity, discovery, admin and signals on this one.
+//!
+//! Start order: anchors and key (a mistake ends the process before a socket is bound), admin port, workers, certificate.
+//! End: SIGTERM, SIGINT or `POST /shutdown` drain the workers; the process ends when they have, or when the grace is over.
+
+use crate::admin::{self, Shown};
+use crate::fill;
+use control::discover::{self, Inputs};
+use control::env::Settings;
+use control::identity::{self, Anchors, Key};
+use control::link::{Dns, Link, Trust};
+use metrics::{Registry, families};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+use table::Tell;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, oneshot, watch};
+
+/// After the grace period, for workers to close what is left.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Why the process cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Trust anchors or key cannot be used.
+    #[error("{0}")]
+    Identity(String),
+    /// The engine could not start.
+    #[error(transparent)]
+    Engine(#[from] engine::StartError),
+    /// The admin port cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Admin(std::net::SocketAddr, std::io::Error),
+    /// The runtime could not be made.
+    #[error("cannot start: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// When something needed at start is not to be had.
+pub fn run(settings: Settings) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(Arc::new(settings)));
+    // Tasks that wait for the control plane must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
+    let anchors = Anchors::new(&settings.identity.trust_anchors, settings.identity.trust_anchors_file.clone());
+    let anchors = anchors.map_err(ServeError::Identity)?;
+    let key = Key::load(settings.identity.dir.as_deref(), &settings.identity.id).map_err(ServeError::Identity)?;
+    let anonymous = tls::anonymous_client(&anchors.roots).map_err(|error| ServeError::Identity(error.to_string()))?;
+
+    let listener = TcpListener::bind(settings.admin).await.map_err(|error| ServeError::Admin(settings.admin, error))?;
+    let registry = Registry::new(usize::from(settings.workers));
+    let (mailbox, asks) = discover::mailbox();
+    let engine = engine::start(fill::engine(&settings), mailbox, registry.clone())?;
+
+    let (credentials_in, credentials) = watch::channel(None);
+    let (anonymous_in, anonymous) = watch::channel(anonymous);
+    let (policy_in, admin_policy) = watch::channel(None);
+    let dns = Arc::new(Dns::new(registry.clone()));
+    let service = settings.identity.service.clone();
+    let link = Link::new(service, dns.clone(), Trust::Anchors(anonymous), settings.control.streams.lifetime);
+    let renewal =
+        identity::run(settings.identity.clone(), key, anchors, link, credentials_in, anonymous_in, registry.clone());
+    tokio::spawn(renewal);
+    let workers = engine.workers.clone();
+    tokio::spawn(discover::run(Inputs {
+        settings: settings.clone(),
+        registry: registry.clone(),
+        asks,
+        workers: workers.clone(),
+        credentials: credentials.clone(),
+        dns,
+        admin_policy: policy_in,
+    }));
+    describe(&registry);
+    let stop = Arc::new(Notify::new());
+    tokio::spawn(admin::serve(
+        listener,
+        Arc::new(Shown {
+            registry,
+            credentials,
+            policy: admin_policy,
+            start: SystemTime::now(),
+            stop: settings.shutdown_endpoint.then(|| stop.clone()),
+        }),
+    ));
+    log::info!("isthmus-proxy {} with {} workers, admin on {}", crate::VERSION, settings.workers, settings.admin);
+    told_to_stop(&stop).await?;
+    drain(&workers, engine.threads, settings.grace).await;
+    Ok(())
+}
+
+async fn told_to_stop(stop: &Notify) -> std::io::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let by = tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+        () = stop.notified() => "POST /shutdown",
+    };
+    log::info!("{by}: draining");
+    Ok(())
+}
+
+async fn drain(workers: &[Arc<dyn table::Worker>], threads: Vec<JoinHandle<()>>, grace: Duration) {
+    for worker in workers {
+        worker.tell(Tell::Drain(grace));
+    }
+    let (done_in, done) = oneshot::channel();
+    let joining = std::thread::Builder::new().name("join".into()).spawn(move || {
+        for thread in threads {
+            let _ = thread.join();
+        }
+        let _ = done_in.send(());
+    });
+    if joining.is_err() || tokio::time::timeout(grace + LAST, done).await.is_err() {
+        log::warn!("not drained within {grace:?}: ending all the same");
+    }
+}
+
+fn describe(registry: &Registry) {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let build =
+        [("date", ""), ("git_sha", ""), ("profile", profile), ("vendor", "isthmus"), ("version", crate::VERSION)];
+    let tls = [
+        ("tls_suites", "TLS13_AES_128_GCM_SHA256,TLS13_AES_256_GCM_SHA384,TLS13_CHACHA20_POLY1305_SHA256"),
+        ("tls_kx_groups", "X25519MLKEM768,X25519,secp256r1,secp384r1"),
+        ("tls_rand", "AwsLcRs"),
+        ("tls_key_provider", "AwsLcRs"),
+        ("tls_fips", "false"),
+    ];
+    let shard = registry.control_shard();
+    shard.gauge_set(registry.gauge(&families::PROXY_BUILD_INFO, &build), 1);
+    shard.gauge_set(registry.gauge(&families::RUSTLS_INFO, &tls), 1);
+}
