@@ -125,6 +125,11 @@ def cache_dir(env: Mapping[str, str]) -> pathlib.Path:
     return (pathlib.Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "isthmus").absolute()
 
 
+def patience(env: Mapping[str, str]) -> float:
+    """Seconds a start may take: ISTHMUS_LAB_LIMIT, else 240; an emulated or very busy machine needs more."""
+    return units.duration(env.get("ISTHMUS_LAB_LIMIT") or "240s", key="ISTHMUS_LAB_LIMIT", example='"600s"')
+
+
 def tag(folder: pathlib.Path, env: Mapping[str, str]) -> str:
     """`isthmus`, or with a hash where the folder is not the default one, so that labs of different folders live side by side."""
     if folder == _default(env).absolute():

@@ -27,10 +27,31 @@ from isthmus.lab.node import keys, spec
 
 Say = Callable[[str], None]
 
-UP_LIMIT = 240.0
 FIRST_PORT = 16443
 # Enters the groups named before `--`, then becomes the rest of its arguments.
 ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1/cgroup.procs" || exit 9; shift; done; shift; exec "$@"'
+OWN_SPACES = [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "--uts",
+    "--ipc",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kit:
+    """What a lab is started with: tools of the machine, our binaries, archives of images, seconds a step may take."""
+
+    tools: needs.Tools
+    bin: pathlib.Path
+    images: tuple[pathlib.Path, ...]
+    limit: float
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,10 +78,11 @@ def up(lab: layout.Lab, env: Mapping[str, str], say: Say) -> None:
         tools = needs.find(layout.cache_dir(env), say)
         binaries = build.ensure(layout.cache_dir(env), say)
         images = catalog.build(catalog.places(layout.cache_dir(env), binaries), say)
+        kit = Kit(tools, binaries, tuple(i.archive for i in images), layout.patience(env))
         _sweep(lab)
         say(f"programs and images are there ({time.monotonic() - began:.1f} s)")
         try:
-            _start(lab, tools, binaries, [i.archive for i in images], say)
+            _start(lab, kit, say)
         except BaseException:
             _keep_logs(lab)
             _sweep(lab)
@@ -112,7 +134,7 @@ def lock(lab: layout.Lab) -> Generator[None]:
         yield
 
 
-def _start(lab: layout.Lab, tools: needs.Tools, binaries: pathlib.Path, images: list[pathlib.Path], say: Say) -> None:
+def _start(lab: layout.Lab, kit: Kit, say: Say) -> None:
     lab.save()
     net.up(lab)
     where = cgroups.current()
@@ -122,49 +144,20 @@ def _start(lab: layout.Lab, tools: needs.Tools, binaries: pathlib.Path, images: 
     for cluster in lab.clusters:
         cluster.dir.mkdir(parents=True)
         keys.make(cluster, dt.datetime.now(dt.UTC))
-        keep = tuple(
-            dict.fromkeys([*_code_folders(), lab.dir, binaries, *(i.parent for i in images[:1]), *_unpacked(tools)])
-        )
-        told = spec.Spec(
-            cluster,
-            lab.nodes,
-            binaries,
-            tools.path,
-            tools.cni,
-            tools.containerd_major,
-            where.version,
-            tuple(images),
-            keep,
-        )
+        told = _told(lab, cluster, kit, where.version)
         told.save(cluster.dir / "node.json")
         starts.append(Start(cluster, _node(cluster, cgroups.make(where, f"{lab.tag}-{cluster.name}"), where.version)))
     access.write(lab, _relay(lab, cgroups.make(where, f"{lab.tag}-{layout.OPS}")))
     say("network and keys are there")
-    _follow(starts, say)
+    _follow(starts, kit.limit, say)
 
 
 def _node(cluster: layout.Cluster, groups: list[pathlib.Path], version: int) -> subprocess.Popen[bytes]:
     """Start process 1 of a node: into its groups, its network, and then everything else of its own."""
-    leaf = [str(groups[0] / cgroups.LEAF)] if version == 2 else []
-    command = [
-        *("sh", "-c", ENTER, "sh", *map(str, groups), "--", "nsenter", f"--net={net.RUN_NETNS / cluster.netns}"),
-        *(
-            "unshare",
-            "--cgroup",
-            "sh",
-            "-c",
-            ENTER,
-            "sh",
-            *leaf,
-            "--",
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-        ),
-        *("--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"),
-        *(sys.executable, "-m", "isthmus.lab.node", str(cluster.dir / "node.json")),
-    ]
+    leaf = [groups[0] / cgroups.LEAF] if version == 2 else []
+    network = ["nsenter", f"--net={net.RUN_NETNS / cluster.netns}", "unshare", "--cgroup"]
+    node = [sys.executable, "-m", "isthmus.lab.node", str(cluster.dir / "node.json")]
+    command = [*_entering(groups), *network, *_entering(leaf), *OWN_SPACES, *node]
     with (cluster.dir / "node.log").open("ab") as log:
         node = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=child_env(), cwd="/"
@@ -173,23 +166,25 @@ def _node(cluster: layout.Cluster, groups: list[pathlib.Path], version: int) -> 
     return node
 
 
+def _told(lab: layout.Lab, cluster: layout.Cluster, kit: Kit, version: int) -> spec.Spec:
+    """What a node is told."""
+    tools = kit.tools
+    folders = [*_code_folders(), lab.dir, kit.bin, *(i.parent for i in kit.images[:1]), *_unpacked(tools)]
+    return spec.Spec(
+        cluster=cluster, nodes=lab.nodes, bin=kit.bin, path=tools.path, cni=tools.cni, containerd_major=tools.containerd_major,
+        cgroup=version, images=kit.images, keep=tuple(dict.fromkeys(folders)), limit=kit.limit,
+    )  # fmt: skip
+
+
+def _entering(groups: list[pathlib.Path]) -> list[str]:
+    return ["sh", "-c", ENTER, "sh", *map(str, groups), "--"]
+
+
 def _relay(lab: layout.Lab, groups: list[pathlib.Path]) -> dict[str, int]:
     """Start the relay on sockets that are bound here, so that its ports are known; gives {cluster: port}."""
     listeners = {c.name: _listen(FIRST_PORT + c.index) for c in lab.clusters}
     targets = [f"{listeners[c.name].fileno()}={c.wan}:{layout.API_PORT}" for c in lab.clusters]
-    command = [
-        "sh",
-        "-c",
-        ENTER,
-        "sh",
-        *map(str, groups),
-        "--",
-        sys.executable,
-        "-m",
-        "isthmus.lab.relay",
-        lab.ops_netns,
-        *targets,
-    ]
+    command = [*_entering(groups), sys.executable, "-m", "isthmus.lab.relay", lab.ops_netns, *targets]
     fds = [s.fileno() for s in listeners.values()]
     with (lab.dir / "relay.log").open("wb") as log:
         subprocess.Popen(
@@ -223,9 +218,9 @@ def _listen(port: int) -> socket.socket:
     raise errors.IsthmusError("no port is free on 127.0.0.1", hint="close programs that listen there")
 
 
-def _follow(starts: list[Start], say: Say) -> None:
+def _follow(starts: list[Start], limit: float, say: Say) -> None:
     """Tell every node's steps until all are ready. Raises IsthmusError with the reason of the first that fails."""
-    end = time.monotonic() + UP_LIMIT
+    end = time.monotonic() + limit
     while not all(start.ready for start in starts):
         for start in starts:
             for line in _steps(start):
@@ -239,7 +234,7 @@ def _follow(starts: list[Start], say: Say) -> None:
                 )
         if time.monotonic() > end:
             raise errors.IsthmusError(
-                f"the lab was not up within {UP_LIMIT:.0f} s", hint="its logs are kept; is the machine busy?"
+                f"the lab was not up within {limit:.0f} s", hint="its logs are kept; is the machine busy?"
             )
         time.sleep(0.05)
 

@@ -16,7 +16,6 @@ import time
 from isthmus import errors
 from isthmus.lab.node import api, configs, mounts, parts, spec, supervise
 
-START_LIMIT = 150.0
 DNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 
 
@@ -84,9 +83,9 @@ class Node:
 
     def wait(self, what: str, test: supervise.Test) -> None:
         """Wait for a step and report it."""
-        if not self.sup.until(test, START_LIMIT):
+        if not self.sup.until(test, self.s.limit):
             raise errors.IsthmusError(
-                f"{what} was not there within {START_LIMIT:.0f} s", hint=f"see the logs in {self.s.cluster.dir}"
+                f"{what} was not there within {self.s.limit:.0f} s", hint=f"see the logs in {self.s.cluster.dir}"
             )
         self.say(what)
 

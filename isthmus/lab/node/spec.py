@@ -13,7 +13,10 @@ from isthmus.lab import layout
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spec:
-    """Everything process number 1 of a node has to know. `path` is searched for programs; `cgroup` is the version, 1 or 2."""
+    """Everything process number 1 of a node has to know. `path` is searched for programs; `cgroup` is the version, 1 or 2.
+
+    `limit` is how many seconds each step of the start may take.
+    """
 
     cluster: layout.Cluster
     nodes: bool
@@ -24,6 +27,7 @@ class Spec:
     cgroup: int
     images: tuple[pathlib.Path, ...]
     keep: tuple[pathlib.Path, ...]
+    limit: float
 
     def save(self, file: pathlib.Path) -> None:
         """Write the spec for the node."""

@@ -24,6 +24,7 @@ def make(major: int = 1, cluster: int = 1) -> spec.Spec:
         1,
         (pathlib.Path("/i.tar"),),
         (),
+        60.0,
     )
 
 
