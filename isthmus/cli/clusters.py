@@ -1,12 +1,11 @@
-"""`isthmus link`, `unlink` and `multicluster`: clusters joined and parted. In: names of contexts. Out: manifests, or changes with words.
+"""`isthmus link` and `unlink`: clusters joined and parted. In: names of contexts. Out: manifests, or changes with words.
 
 Each mutating word prints manifests, applies them with `--apply`, or shows with `--dry-run` what it would do.
 Never here: what a link is made of (see `isthmus.multicluster.link`).
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import click
@@ -24,7 +23,7 @@ from isthmus.multicluster.shell import join, survey
 T = TypeVar("T")
 
 
-def _choices(scope: scopes.Scope, cluster: str, **said: Any) -> links.Choices:
+def choices_of(scope: scopes.Scope, cluster: str, **said: Any) -> links.Choices:
     """What was said on the command line, read once."""
     return links.Choices(
         cluster=units.dns_label(cluster, key="the target's name (TARGET, or --cluster-name)"),
@@ -34,7 +33,7 @@ def _choices(scope: scopes.Scope, cluster: str, **said: Any) -> links.Choices:
         gateway_namespace=said.get("gateway_namespace") or names.MULTICLUSTER_NS,
         gateway_addresses=_words(said.get("gateway_addresses")),
         gateway_port=units.port(said["gateway_port"], key="--gateway-port") if said.get("gateway_port") else None,
-        selector=_selector(said.get("selector"), "--selector"),
+        selector=selector(said.get("selector"), "--selector"),
         excluded_labels=_words(said.get("excluded_labels")),
         excluded_annotations=_words(said.get("excluded_annotations")),
     )
@@ -44,7 +43,7 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(filter(None, (word.strip() for word in (text or "").split(","))))
 
 
-def _selector(text: str | None, key: str) -> dict[str, Any] | None:
+def selector(text: str | None, key: str) -> dict[str, Any] | None:
     """`a=b,c=d` as a label selector; None where nothing was said."""
     if text is None:
         return None
@@ -54,7 +53,7 @@ def _selector(text: str | None, key: str) -> dict[str, Any] | None:
     return {"matchLabels": {label: value for label, _, value in pairs}}
 
 
-def _link_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+def link_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """Flags that `link` and `link-gen` share; Linkerd's names where it has them."""
     options = (
         click.option("--api-server-address", metavar="URL", help="Where the source reaches the target's API server."),
@@ -107,7 +106,7 @@ async def _pair(
     metavar="TIME",
     help="How long to wait for the link to answer; 0 not at all.",
 )
-@_link_flags
+@link_flags
 @scopes.flags
 def link(
     *,
@@ -124,7 +123,7 @@ def link(
 
     An exported Service (label mirror.linkerd.io/exported=true) appears in SOURCE as <service>-TARGET.
     """
-    choices = _choices(scope, cluster_name or target, **said)
+    choices = choices_of(scope, cluster_name or target, **said)
     seconds = units.duration(wait, key="--wait", example='"30s"')
 
     async def work(here: join.Side, there: join.Side) -> None:
@@ -190,7 +189,7 @@ def _tell(words: dict[str, str], source: str) -> None:
 @scopes.flags
 def unlink(*, source: str, target: str, apply_it: bool, dry_run: bool, scope: scopes.Scope) -> None:
     """Take the link from SOURCE to TARGET away, with all it made in both; works while TARGET is dead."""
-    choices = _choices(scope, target)
+    choices = choices_of(scope, target)
     asyncio.run(_unlink(scope, source, choices, carry_out=apply_it and not dry_run))
 
 
@@ -223,7 +222,8 @@ async def _unlink_target(
     """The target's part, as far as it can be reached: what was there, and a sentence."""
     account = objects.account_name(source)
     kinds = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
-    later = f"when it is back, call this again, or: kubectl --context {choices.cluster} delete {kinds} -A -l {objects.SOURCE_LABEL}={source}"
+    mark = f"-A -l {objects.SOURCE_LABEL}={source}"
+    later = f"when it is back, call this again, or: kubectl --context {choices.cluster} delete {kinds} {mark}"
     try:
         there = access.load(choices.cluster, scope.kubeconfig)
     except IsthmusError as error:
@@ -234,93 +234,3 @@ async def _unlink_target(
     except Unreachable as error:
         return [], f"the rights of {account} stay there, since it does not answer ({error.sentence}); {later}"
     return gone, f"{len(gone)} objects of {account} removed"
-
-
-@click.group()
-def multicluster() -> None:
-    """Links, gateways and credentials one by one."""
-
-
-@multicluster.command("link-gen")
-@click.option("--cluster-name", required=True, metavar="NAME", help="What this cluster will be called in the source.")
-@click.option(
-    "--service-account-name",
-    default=f"{objects.REMOTE_ACCESS}-default",
-    show_default=True,
-    metavar="NAME",
-    help="Whose token the source gets.",
-)
-@click.option("--gateway/--no-gateway", "with_gateway", default=True, help="Without: a Link for remote discovery only.")
-@click.option("--remote-discovery-selector", metavar="LABELS", help="For sources that discover remotely.")
-@click.option("--federated-service-selector", metavar="LABELS", help="For sources that federate.")
-@_link_flags
-@scopes.flags
-def link_gen(
-    *, cluster_name: str, service_account_name: str, with_gateway: bool, scope: scopes.Scope, **said: Any
-) -> None:
-    """Print what a source needs to link to the cluster of --context: pipe it to kubectl there. As Linkerd's `multicluster link-gen`."""
-    choices = _choices(scope, cluster_name, **said)
-    more = {
-        field: chosen
-        for field, flag in (
-            ("remoteDiscoverySelector", "remote_discovery_selector"),
-            ("federatedServiceSelector", "federated_service_selector"),
-        )
-        if (chosen := _selector(said.get(flag), f"--{flag.replace('_', '-')}")) is not None
-    }
-    click.echo(
-        manifest.write(asyncio.run(_generate(scope, choices, service_account_name, more, with_gateway=with_gateway))),
-        nl=False,
-    )
-
-
-async def _generate(
-    scope: scopes.Scope, choices: links.Choices, account: str, more: dict[str, Any], *, with_gateway: bool
-) -> Sequence[dict[str, Any]]:
-    there = access.load(scope.context, scope.kubeconfig)
-    async with kube.Client(there) as client:
-        return await join.generate(
-            join.Side(there.context, there, client), choices, account, more, with_gateway=with_gateway
-        )
-
-
-@multicluster.command()
-@click.option(
-    "--service-account-name",
-    required=True,
-    metavar="NAME",
-    help="One for each source, so that access is revoked singly.",
-)
-@scopes.flags
-def allow(*, service_account_name: str, scope: scopes.Scope) -> None:
-    """Print what this cluster grants a source that is linked by `link-gen`: an account, rights, a token."""
-    account = units.dns_label(service_account_name, key="--service-account-name")
-    click.echo(manifest.write(objects.remote_access(account, control_ns=scope.control_ns, for_linkerd=True)), nl=False)
-
-
-@multicluster.command()
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@scopes.flags
-def gateways(*, output: str, scope: scopes.Scope) -> None:
-    """The gateways this cluster is linked to: do they answer, how many Services come through, how long a probe takes."""
-    here = access.load(scope.context, scope.kubeconfig)
-
-    async def ask() -> list[survey.Row]:
-        async with kube.Client(here) as client:
-            return await survey.gateways(client, names.MULTICLUSTER_NS)
-
-    rows = asyncio.run(ask())
-    if output == "json":
-        shown = [
-            {"clusterName": r.cluster, "alive": r.alive, "numberOfServices": r.services, "latency": r.latency}
-            for r in rows
-        ]
-        click.echo(json.dumps(shown, indent=2))
-        return
-    lines = [("CLUSTER", "ALIVE", "NUM_SVC", "LATENCY")]
-    lines += [
-        (r.cluster, str(r.alive), str(r.services), f"{r.latency}ms" if r.latency is not None else "-") for r in rows
-    ]
-    widths = [max(len(line[i]) for line in lines) for i in range(4)]
-    for line in lines:
-        click.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())

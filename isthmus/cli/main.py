@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("isthmus.cli.checks:check", "Is the mesh well? What to do where it is not."),
     "link": ("isthmus.cli.clusters:link", "Let one cluster call the exported Services of another."),
     "unlink": ("isthmus.cli.clusters:unlink", "Take a link away, with all it made."),
-    "multicluster": ("isthmus.cli.clusters:multicluster", "Links, gateways and credentials one by one."),
+    "multicluster": ("isthmus.cli.multicluster:multicluster", "Links, gateways and credentials one by one."),
     "lab": ("isthmus.cli.lab:lab", "Two real clusters on this machine."),
     "demo": ("isthmus.cli.demo:demo", "The main job, shown live."),
     "version": ("isthmus.cli.version:version", "Versions of this program and of the control plane."),
@@ -85,7 +85,11 @@ def _let_go() -> int:
 @click.option("--verbose", is_flag=True, help="Say more on stderr.")
 @click.pass_context
 def root(
-    ctx: click.Context, context: str | None, kubeconfig: str | None, control_ns: str | None, verbose: bool
+    ctx: click.Context,
+    context: str | None,
+    kubeconfig: str | None,
+    control_ns: str | None,
+    verbose: bool,  # noqa: FBT001 (click names what it passes)
 ) -> None:
     """A service mesh that joins Kubernetes clusters.
 
