@@ -26,7 +26,7 @@ ADDITIONAL_ENV_LIMIT = 64
 """Variables one `proxy-additional-env` may add."""
 
 
-def _text(text: str, key: str) -> str:
+def _text(text: str, _key: str) -> str:
     return text
 
 

@@ -2,13 +2,13 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lightkube.resources.core_v1 import Pod
 
 import isthmus
-from isthmus import names
+from isthmus import names, workload
 from isthmus.check import facts, finding
 from isthmus.inject import decide, patch
 from isthmus.install import anchor, core, rollout, state, values
@@ -82,13 +82,13 @@ def deployment_problems(seen: facts.Facts, wanted: Iterable[names.Key]) -> Itera
         if found is None:
             yield f"Deployment {key} is missing"
         elif not (said := rollout.progress_of(found)).done:
-            replicas = found.spec.replicas if found.spec is not None else None
+            replicas = found.spec.replicas if found.spec else None
             yield (
                 f"Deployment {key} has {said.text} replicas ready"
                 if replicas != 0
                 else f"Deployment {key} is scaled to 0"
             )
-        elif found.spec is not None and found.spec.replicas == 0:
+        elif found.spec and found.spec.replicas == 0:
             yield f"Deployment {key} is scaled to 0"
 
 
@@ -220,5 +220,5 @@ def _pod(pod: Pod) -> str:
     return f"pod {_space(pod)}/{pod.metadata.name if pod.metadata else '?'}"
 
 
-def _notes(pod: Pod) -> dict[str, str]:
-    return (pod.metadata.annotations if pod.metadata else None) or {}
+def _notes(pod: Pod) -> Mapping[str, str]:
+    return workload.annotations_of(pod.metadata)

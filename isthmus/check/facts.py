@@ -16,7 +16,7 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 
 from isthmus import names
 from isthmus.errors import IsthmusError
-from isthmus.inject import mesh
+from isthmus.inject import mesh, shape
 from isthmus.install import core, state
 from isthmus.kube import access, crds
 from isthmus.kube import client as kube
@@ -67,13 +67,13 @@ class Facts:
     hook: MutatingWebhookConfiguration | None = None
     hook_certificate: str = ""
     spaces: frozenset[str] = frozenset()
-    deployments: Mapping[names.Key, Deployment] = field(default_factory=lambda: {})
+    deployments: Mapping[names.Key, Deployment] = field(default_factory=dict[names.Key, Deployment])
     own_pods: Sequence[Pod] = ()
     meshed_pods: Sequence[Pod] = ()
     gateway: Service | None = None
     links: Sequence[Any] = ()
-    credentials: Mapping[str, str] = field(default_factory=lambda: {})
-    targets: Mapping[str, Target] = field(default_factory=lambda: {})
+    credentials: Mapping[str, str] = field(default_factory=dict[str, str])
+    targets: Mapping[str, Target] = field(default_factory=dict[str, Target])
     mirrors: Sequence[Service] = ()
     slices: Sequence[EndpointSlice] = ()
     refused: frozenset[str] = frozenset()
@@ -120,7 +120,7 @@ async def _may(client: kube.Client, group: str, resource: str) -> bool:
     asked = {"spec": {"resourceAttributes": {"group": group, "resource": resource, "verb": "create"}}}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", **asked}
     said = await client.raw("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
-    return bool((said.get("status") or {}).get("allowed"))
+    return bool(shape.part(said, "status").get("allowed"))
 
 
 async def _whole(client: kube.Client, control_ns: str, now: dt.datetime, version: str, kubeconfig: str | None) -> Facts:
@@ -148,22 +148,24 @@ async def _whole(client: kube.Client, control_ns: str, now: dt.datetime, version
     links = await _optional(lambda: client.list(crds.Link, None))
     secrets = await client.list(Secret, names.MULTICLUSTER_NS) if links else []
     credentials = {
-        _name(one): state.text(one.data or {}, "kubeconfig") for one in secrets if one.type == names.CREDENTIALS_TYPE
+        _name(one): state.text(state.data_of(one), "kubeconfig")
+        for one in secrets
+        if one.type == names.CREDENTIALS_TYPE
     }
     targets = await asyncio.gather(*(_target(link, credentials, control_ns, kubeconfig) for link in links))
-    secret = (issuer.data if issuer is not None else None) or {}
+    secret = state.data_of(issuer)
     return Facts(
         context=client.access.context,
         now=now,
         control_ns=control_ns,
         version=version,
-        values=mesh.stored((config.data or {}).get("values", "")) if config is not None else None,
-        definitions=frozenset(item["metadata"]["name"] for item in listed.get("items") or [] if _established(item)),
-        anchors=((roots.data if roots is not None else None) or {}).get("ca-bundle.crt", ""),
+        values=mesh.stored(state.data_of(config).get("values", "")) if config is not None else None,
+        definitions=frozenset(item["metadata"]["name"] for item in shape.rows(listed, "items") if _established(item)),
+        anchors=state.data_of(roots).get("ca-bundle.crt", ""),
         issuer=state.text(secret, "crt.pem") or state.text(secret, "tls.crt"),
         issuer_key=state.text(secret, "key.pem") or state.text(secret, "tls.key"),
         hook=hook,
-        hook_certificate=state.text((tls.data if tls is not None else None) or {}, "tls.crt"),
+        hook_certificate=state.text(state.data_of(tls), "tls.crt"),
         spaces=frozenset(_name(one) for one in spaces),
         deployments={_key(one): one for one in deployments},
         own_pods=own,
@@ -207,12 +209,12 @@ async def _target(link: Any, credentials: Mapping[str, str], control_ns: str, ku
         except IsthmusError as failed:
             found = found if found.error != "not asked" else Target(error=failed.sentence)
             continue
-        return Target(anchors=((roots.data if roots is not None else None) or {}).get("ca-bundle.crt", ""))
+        return Target(anchors=state.data_of(roots).get("ca-bundle.crt", ""))
     return found
 
 
 def _established(definition: Doc) -> bool:
-    conditions = (definition.get("status") or {}).get("conditions") or []
+    conditions = shape.rows(definition, "status", "conditions")
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from lightkube.resources.discovery_v1 import EndpointSlice
 
-from isthmus import names
+from isthmus import names, workload
 from isthmus.check import core, facts, finding
 from isthmus.errors import BadValue
+from isthmus.inject import shape
 from isthmus.multicluster import objects, spec
 
 GATEWAY = names.Key(names.MULTICLUSTER_NS, "linkerd-gateway")
@@ -99,9 +101,9 @@ def mirrors_served(seen: facts.Facts) -> finding.Finding | None:
     if not seen.mirrors:
         return None
     served = {
-        (_space(s), (s.metadata.labels or {}).get("kubernetes.io/service-name"))
+        (_space(s), workload.labels_of(s.metadata).get("kubernetes.io/service-name"))
         for s in seen.slices
-        if s.metadata and _has_ready(s)
+        if _has_ready(s)
     }
     empty = [m for m in seen.mirrors if (_space(m), _name(m)) not in served]
     return finding.each((f"mirror {_space(m)}/{_name(m)} has no ready endpoint" for m in empty), finding.warn)
@@ -111,11 +113,11 @@ def mirrors_owned(seen: facts.Facts) -> finding.Finding | None:
     if not seen.mirrors:
         return None
     linked = {str(link.spec.get("targetClusterName")) for link in seen.links}
-    orphans = [m for m in seen.mirrors if (m.metadata.labels or {}).get(names.CLUSTER_NAME) not in linked]
+    orphans = [m for m in seen.mirrors if workload.labels_of(m.metadata).get(names.CLUSTER_NAME) not in linked]
     return finding.each((f"mirror {_space(m)}/{_name(m)} belongs to no Link" for m in orphans), finding.warn)
 
 
-def _has_ready(piece: Any) -> bool:
+def _has_ready(piece: EndpointSlice) -> bool:
     return any(one.conditions is None or one.conditions.ready is not False for one in piece.endpoints or [])
 
 
@@ -134,7 +136,7 @@ def _all_true(seen: facts.Facts, kind: str, silent: str) -> finding.Finding:
 
 
 def _condition(link: Any, kind: str) -> dict[str, Any] | None:
-    conditions: list[dict[str, Any]] = (link.status or {}).get("conditions") or []
+    conditions = shape.rows(link.status or {}, "conditions")
     return next((c for c in conditions if c.get("type") == kind), None)
 
 

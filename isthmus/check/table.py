@@ -202,7 +202,7 @@ LINKED: tuple[Check, ...] = (
         "link-gateway-alive",
         MULTICLUSTER,
         "the gateways of linked clusters answer",
-        "in the target: isthmus check --context TARGET, then isthmus upgrade --apply if its gateway is gone; is its address in reach of this cluster?",
+        "isthmus check --context TARGET says whether the gateway is gone there (isthmus upgrade --apply brings it back)",
         multicluster.gateways_alive,
     ),
     Check(

@@ -35,6 +35,10 @@ def _ways(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--wait/--no-wait", default=True, help="With --apply: return when everything is ready.")(
         command
     )
+    return _apply_flags(command)
+
+
+def _apply_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")(command)
     return click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")(
         command
@@ -180,11 +184,10 @@ async def _carry_out(client: kube.Client, docs: Sequence[Doc], *, wait: bool, ti
 
 
 @click.command()
-@_ways
+@_apply_flags
 @scopes.flags
-def uninstall(*, apply_it: bool, dry_run: bool, wait: bool, timeout: str, scope: scopes.Scope) -> None:
+def uninstall(*, apply_it: bool, dry_run: bool, scope: scopes.Scope) -> None:
     """Take everything of ours out of a cluster: control plane, gateway, links with their mirrors, definitions."""
-    units.duration(timeout, key="--timeout", example='"3m"')
     _run(_uninstall(scope, carry_out=apply_it and not dry_run, only_say=dry_run))
 
 
@@ -246,9 +249,7 @@ def inject(
     """
     notes = {f"{names.CONFIG}{key}": text for key, text in values.parse_sets(sets).items()}
     mesh = (
-        asyncio.run(_mesh(scope, anchors if ignore_cluster else None, ignore_cluster=ignore_cluster))
-        if manual
-        else None
+        (_mesh_of_flags(scope, anchors) if ignore_cluster else asyncio.run(_mesh_of_cluster(scope))) if manual else None
     )
     request = documents.Request(decide.INGRESS if ingress else decide.ENABLED, notes, mesh)
     docs, reports = _each(files, lambda doc: documents.inject(doc, request))
@@ -262,21 +263,20 @@ def uninject(files: tuple[str, ...]) -> None:
     _hand_over(*_each(files, documents.uninject))
 
 
-async def _mesh(scope: scopes.Scope, anchors: str | None, *, ignore_cluster: bool) -> meshes.Mesh:
-    """What proxies must know: of the cluster, or of flags alone."""
-    if ignore_cluster:
-        if not anchors:
-            raise BadValue(
-                "--ignore-cluster",
-                "without anchors",
-                "--ignore-cluster --identity-trust-anchors-file ca.crt",
-                why="a proxy must know them",
-            )
-        try:
-            pem = pathlib.Path(anchors).read_text()
-        except OSError as failed:
-            raise BadValue("--identity-trust-anchors-file", anchors, "ca.crt", why=str(failed.strerror)) from None
-        return meshes.from_values(meshes.stored(values.store(values.Values(), pem)), pem, control_ns=scope.control_ns)
+def _mesh_of_flags(scope: scopes.Scope, anchors: str | None) -> meshes.Mesh:
+    """What proxies must know, without a cluster."""
+    if not anchors:
+        example = "--ignore-cluster --identity-trust-anchors-file ca.crt"
+        raise BadValue("--ignore-cluster", "without anchors", example, why="a proxy must know them")
+    try:
+        pem = pathlib.Path(anchors).read_text()
+    except OSError as failed:
+        raise BadValue("--identity-trust-anchors-file", anchors, "ca.crt", why=str(failed.strerror)) from None
+    return meshes.from_values(meshes.stored(values.store(values.Values(), pem)), pem, control_ns=scope.control_ns)
+
+
+async def _mesh_of_cluster(scope: scopes.Scope) -> meshes.Mesh:
+    """What proxies must know, as the cluster's control plane has it."""
     async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
         found = await state.read(client, scope.control_ns)
     if found.values is None or found.trust is None:

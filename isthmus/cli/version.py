@@ -16,7 +16,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.option("--client", is_flag=True, help="This program's version only; asks no cluster.")
 @click.option("--short", is_flag=True, help="The bare numbers.")
 @scopes.flags
-def version(client: bool, short: bool, scope: scopes.Scope) -> None:
+def version(*, client: bool, short: bool, scope: scopes.Scope) -> None:
     """Versions of this program and of the control plane."""
     click.echo(isthmus.__version__ if short else f"Client version: {isthmus.__version__}")
     if client:
@@ -29,7 +29,7 @@ async def _server(scope: scopes.Scope) -> str:
     """The control plane's version, or `unavailable`: asking after a version must not fail because a cluster is away."""
     from lightkube.resources.core_v1 import ConfigMap
 
-    from isthmus.install import values
+    from isthmus.install import state, values
     from isthmus.kube import access, client
 
     try:
@@ -44,7 +44,7 @@ async def _server(scope: scopes.Scope) -> str:
         return "unavailable"
     finally:
         await speaker.close()
-    return values.version_of((found.data or {}).get("values", "")) if found is not None else "not installed"
+    return values.version_of(state.data_of(found).get("values", "")) if found is not None else "not installed"
 
 
 @click.command()

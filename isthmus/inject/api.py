@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from isthmus import names
 from isthmus.errors import BadValue
-from isthmus.inject import decide, patch
+from isthmus.inject import decide, patch, shape
 from isthmus.inject import mesh as meshes
 
 Doc = dict[str, Any]
@@ -31,7 +31,7 @@ BODY_LIMIT = 10 * 1024 * 1024
 class Answer:
     """What one review comes to. `refusal` is a sentence; `skip` a key of `decide.SKIPS`; `notes` are warnings the client sees."""
 
-    operations: list[Doc] = field(default_factory=lambda: [])
+    operations: list[Doc] = field(default_factory=list[Doc])
     refusal: str = ""
     skip: str = ""
     notes: tuple[str, ...] = ()
@@ -52,9 +52,9 @@ class Answer:
 
 def answer(request: Mapping[str, Any], space: Mapping[str, str], mesh: meshes.Mesh) -> Answer:
     """Pure: what to do with the object of an admission request, in a namespace with the annotations `space`."""
-    kind = (request.get("kind") or {}).get("kind")
-    obj = cast("Doc", request.get("object") or {})
-    namespace = str(request.get("namespace") or "")
+    kind = shape.text(request, "kind", "kind")
+    obj = shape.part(request, "object")
+    namespace = shape.text(request, "namespace")
     try:
         if kind == "Pod":
             return _pod(obj, namespace, space, mesh)
@@ -64,13 +64,13 @@ def answer(request: Mapping[str, Any], space: Mapping[str, str], mesh: meshes.Me
 
 
 def _pod(pod: Doc, namespace: str, space: Mapping[str, str], mesh: meshes.Mesh) -> Answer:
-    meta = pod.get("metadata") or {}
-    name = f"Pod {namespace}/{meta.get('name') or str(meta.get('generateName') or '?') + '*'}"
+    name = shape.text(pod, "metadata", "name") or shape.text(pod, "metadata", "generateName") + "*"
+    name = f"Pod {namespace}/{name}"
     owner = patch.owner_of(pod)
     verdict = decide.verdict(pod, space)
     if verdict.skip:
         notes = (f"{name} not injected: {decide.SKIPS[verdict.skip]}",) if verdict.skip.startswith("invalid") else ()
-        declared = decide.declared_ports(pod.get("spec") or {})
+        declared = decide.declared_ports(shape.part(pod, "spec"))
         return Answer(_opaque(pod, space, declared, mesh), skip=verdict.skip, notes=notes, owner=owner)
     chosen = decide.settings(pod, space, mesh.defaults, pod_name=name, namespace_name=namespace)
     made = patch.injected(
@@ -86,7 +86,7 @@ def _pod(pod: Doc, namespace: str, space: Mapping[str, str], mesh: meshes.Mesh) 
 
 
 def _service(service: Doc, space: Mapping[str, str], mesh: meshes.Mesh) -> Answer:
-    declared = {port["port"] for port in (service.get("spec") or {}).get("ports") or []}
+    declared = {port["port"] for port in shape.rows(service, "spec", "ports")}
     return Answer(_opaque(service, space, declared, mesh), skip="unsupported_resource")
 
 
@@ -95,8 +95,8 @@ def _opaque(obj: Doc, space: Mapping[str, str], declared: set[int], mesh: meshes
     ports = decide.opaque_ports(decide.annotations_of(obj), space, declared, mesh.defaults.opaque_ports)
     if ports is None:
         return []
-    meta = dict(obj.get("metadata") or {})
-    meta["annotations"] = {**(meta.get("annotations") or {}), names.OPAQUE_PORTS_ANNOTATION: ports}
+    meta = dict(shape.part(obj, "metadata"))
+    meta["annotations"] = {**shape.texts(meta, "annotations"), names.OPAQUE_PORTS_ANNOTATION: ports}
     return patch.operations(obj, {**obj, "metadata": meta})
 
 
@@ -133,9 +133,9 @@ def application(mesh: Callable[[], meshes.Mesh | None], spaces: Spaces, meters: 
         known = mesh()
         if known is None:
             return PlainTextResponse("the control plane's values are not known yet\n", 503)
-        namespace = str(asked.get("namespace") or "")
+        namespace = shape.text(asked, "namespace")
         said = answer(asked, await spaces(namespace), known)
-        if (asked.get("kind") or {}).get("kind") == "Pod":
+        if shape.text(asked, "kind", "kind") == "Pod":
             kind = said.owner.kind or "pod"
             meters.requests.labels(kind, namespace).inc()
             meters.responses.labels(kind, namespace, str(bool(said.skip)).lower(), said.skip).inc()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus import knobs, names
+from isthmus.inject import shape
 
 Doc = dict[str, Any]
 
@@ -48,7 +49,7 @@ def verdict(pod: Mapping[str, Any], namespace: Mapping[str, str]) -> Verdict:
         return Verdict(skip="injection_disable_annotation_present", at=at)
     if asked not in (ENABLED, INGRESS):
         return Verdict(skip=f"invalid_inject_annotation_at_{'workload' if at == 'workload' else 'ns'}", at=at)
-    spec = pod.get("spec") or {}
+    spec = shape.part(pod, "spec")
     if spec.get("hostNetwork"):
         return Verdict(skip="host_network_enabled", at=at)
     if has_sidecar(spec):
@@ -58,7 +59,7 @@ def verdict(pod: Mapping[str, Any], namespace: Mapping[str, str]) -> Verdict:
 
 def has_sidecar(spec: Mapping[str, Any]) -> bool:
     """Whether a pod holds a proxy of ours or of another mesh."""
-    everyone = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+    everyone = [*shape.rows(spec, "containers"), *shape.rows(spec, "initContainers")]
     return any(c.get("name") == PROXY or c.get("name") in _OTHER_MESHES for c in everyone)
 
 
@@ -66,8 +67,8 @@ def udp_ports(spec: Mapping[str, Any]) -> list[int]:
     """Ports whose traffic no proxy sees: a warning of the command line."""
     return [
         p["containerPort"]
-        for c in spec.get("containers") or []
-        for p in c.get("ports") or []
+        for c in shape.rows(spec, "containers")
+        for p in shape.rows(c, "ports")
         if p.get("protocol") == "UDP"
     ]
 
@@ -80,7 +81,7 @@ def settings(
     Raises:
         BadValue: a setting's annotation holds what its reader refuses; it names the annotation and the object.
     """
-    ports = named_ports(pod.get("spec") or {})
+    ports = named_ports(shape.part(pod, "spec"))
     inherited = _texts(namespace, ports, inherits=True)
     own = _texts(annotations_of(pod), ports)
     under = knobs.overlay(base, inherited, f"(annotation on Namespace {namespace_name})")
@@ -112,22 +113,22 @@ def opaque_ports(
 
 def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """An object's annotations; a missing or empty map reads the same."""
-    return (obj.get("metadata") or {}).get("annotations") or {}
+    return shape.texts(obj, "metadata", "annotations")
 
 
 def named_ports(spec: Mapping[str, Any]) -> dict[str, int]:
     """Port name -> number, of a pod's containers."""
     return {
         p["name"]: p["containerPort"]
-        for c in spec.get("containers") or []
-        for p in c.get("ports") or []
+        for c in shape.rows(spec, "containers")
+        for p in shape.rows(c, "ports")
         if p.get("name")
     }
 
 
 def declared_ports(spec: Mapping[str, Any]) -> set[int]:
     """TCP ports a pod's containers declare."""
-    ports = [p for c in spec.get("containers") or [] for p in c.get("ports") or []]
+    ports = [p for c in shape.rows(spec, "containers") for p in shape.rows(c, "ports")]
     return {p["containerPort"] for p in ports if p.get("protocol", "TCP") == "TCP"}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus import knobs, names
-from isthmus.inject import decide, patch
+from isthmus.inject import decide, patch, shape
 from isthmus.inject import mesh as meshes
 
 Doc = dict[str, Any]
@@ -34,7 +34,7 @@ class Request:
     """What `isthmus inject` was asked. `notes` are annotations to set; `mesh` is given when containers go in at once."""
 
     mode: str = decide.ENABLED
-    notes: Mapping[str, str] = field(default_factory=lambda: {})
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
     mesh: meshes.Mesh | None = None
 
 
@@ -74,7 +74,7 @@ def _each(doc: Doc, change: Callable[[Doc], tuple[Doc, Report]]) -> tuple[Doc, l
     if doc.get("kind") != "List":
         made, report = change(doc)
         return made, [report]
-    pairs = [change(item) for item in doc.get("items") or []]
+    pairs = [change(item) for item in shape.rows(doc, "items")]
     return doc | {"items": [made for made, _ in pairs]}, [report for _, report in pairs]
 
 
@@ -84,7 +84,6 @@ def _inject(doc: Doc, request: Request) -> tuple[Doc, Report]:
         return doc, Report(_name(doc), skip="unsupported_resource")
     made = copy.deepcopy(doc)
     pod = patch.stripped(_template(made))
-    spec = pod.get("spec") or {}
     annotations = decide.annotations_of(_template(made))
     if annotations.get(names.INJECT) == decide.DISABLED:
         return doc, Report(_name(doc), skip="injection_disable_annotation_present")
@@ -95,13 +94,13 @@ def _inject(doc: Doc, request: Request) -> tuple[Doc, Report]:
     verdict = decide.verdict(pod, {})
     if verdict.skip:
         return doc, Report(_name(doc), skip=verdict.skip)
-    warnings = tuple(f"UDP port {port} is not meshed" for port in decide.udp_ports(spec))
+    warnings = tuple(f"UDP port {port} is not meshed" for port in decide.udp_ports(shape.part(pod, "spec")))
     base = request.mesh.defaults if request.mesh else knobs.Settings()
-    namespace = str((doc.get("metadata") or {}).get("namespace") or "")
+    namespace = shape.text(doc, "metadata", "namespace")
     chosen = decide.settings(pod, {}, base, pod_name=_name(doc), namespace_name=namespace)
     if request.mesh is None:
         return _with_template(made, pod), Report(_name(doc), "annotated", warnings=warnings)
-    owner = patch.Owner(kind.lower(), str((doc.get("metadata") or {}).get("name") or ""))
+    owner = patch.Owner(kind.lower(), shape.text(doc, "metadata", "name"))
     meshed = patch.injected(
         pod,
         request.mesh,
@@ -137,10 +136,7 @@ def _annotated(doc: Doc, request: Request) -> Doc:
 
 def _template(doc: Doc) -> Doc:
     """The pod template, or the pod itself."""
-    place: Any = doc
-    for step in TEMPLATES[doc["kind"]]:
-        place = place.get(step) or {}
-    return place
+    return shape.part(doc, *TEMPLATES[doc["kind"]])
 
 
 def _with_template(doc: Doc, pod: Doc) -> Doc:
@@ -155,5 +151,5 @@ def _with_template(doc: Doc, pod: Doc) -> Doc:
 
 
 def _name(doc: Doc) -> str:
-    meta = doc.get("metadata") or {}
-    return f"{str(doc.get('kind', 'object')).lower()}/{meta.get('name') or meta.get('generateName') or '?'}"
+    name = shape.text(doc, "metadata", "name") or shape.text(doc, "metadata", "generateName") or "?"
+    return f"{(shape.text(doc, 'kind') or 'object').lower()}/{name}"

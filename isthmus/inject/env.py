@@ -16,7 +16,7 @@ from isthmus.inject import mesh as meshes
 Doc = dict[str, Any]
 PREFIX = "LINKERD2_PROXY_"
 IDENTITY_DIR = "/var/run/linkerd/identity/end-entity"
-TOKEN_FILE = "/var/run/secrets/tokens/linkerd-identity-token"
+TOKEN_FILE = "/var/run/secrets/tokens/linkerd-identity-token"  # noqa: S105 (a path)
 FOREVER = "365d"
 
 
@@ -204,5 +204,5 @@ def _scope(mesh: meshes.Mesh, chosen: knobs.Settings, facts: Facts) -> list[tupl
     return rows
 
 
-def _bool(value: bool) -> str:
+def _bool(value: object) -> str:
     return "true" if value else "false"

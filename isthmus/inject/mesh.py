@@ -13,7 +13,7 @@ import yaml
 from isthmus import knobs, names
 from isthmus.errors import BadValue
 
-FIREWALL_MODES = ("nft", "iptables-nft", "iptables-legacy")
+FIREWALL_MODES = ("auto", "nft", "iptables-nft", "iptables", "iptables-legacy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Mesh:
     trust_domain: str = names.CLUSTER_DOMAIN
     cluster_domain: str = names.CLUSTER_DOMAIN
     cluster_networks: str = names.CLUSTER_NETWORKS
-    firewall_mode: str = "nft"
+    firewall_mode: str = "auto"
     defaults: knobs.Settings = field(default_factory=knobs.Settings)
 
     @property
@@ -65,7 +65,7 @@ def from_values(values: Mapping[str, Any], anchors: str, *, control_ns: str) -> 
     proxy = cast("Mapping[str, object]", values.get("proxy") or {})
     texts = {key: str(value) for key, value in proxy.items()}
     base = knobs.Settings(image_pull_policy=str(values.get("imagePullPolicy", "IfNotPresent")))
-    mode = str(values.get("firewallMode", "nft"))
+    mode = str(values.get("firewallMode", "auto"))
     if mode not in FIREWALL_MODES:
         raise BadValue(f"firewallMode {where}", mode, '"nft"')
     if image:

@@ -17,7 +17,7 @@ Doc = dict[str, Any]
 
 XTABLES_VOLUME = "linkerd-proxy-init-xtables-lock"
 IDENTITY_VOLUME = "linkerd-identity-end-entity"
-TOKEN_VOLUME = "linkerd-identity-token"
+TOKEN_VOLUME = "linkerd-identity-token"  # noqa: S105 (a name)
 VOLUMES = (XTABLES_VOLUME, IDENTITY_VOLUME, TOKEN_VOLUME)
 PROXY_PROGRAM = "/usr/local/bin/isthmus-proxy"
 INIT_PROGRAM = "/usr/local/bin/isthmus-init"
@@ -109,7 +109,11 @@ def _hooks(chosen: knobs.Settings, *, native: bool, local: bool) -> Doc:
     hooks: Doc = {}
     # A pod that itself runs the planes the proxy asks must not wait for its proxy before it starts them: a ring.
     if chosen.proxy_await and not local:
-        hooks["postStart"] = {"exec": {"command": [PROXY_PROGRAM, "await", "--timeout", f"{AWAIT_SECONDS}s"]}}
+        hooks["postStart"] = {
+            "exec": {
+                "command": [PROXY_PROGRAM, "await", "--timeout", f"{AWAIT_SECONDS}s", "--port", str(chosen.admin_port)]
+            }
+        }
     if not native and chosen.proxy_wait_before_exit_seconds:
         hooks["preStop"] = {"sleep": {"seconds": round(chosen.proxy_wait_before_exit_seconds)}}
     return hooks

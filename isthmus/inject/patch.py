@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import isthmus
 from isthmus import knobs, names
-from isthmus.inject import decide, env, parts
+from isthmus.inject import decide, env, parts, shape
 from isthmus.inject import mesh as meshes
 
 Doc = dict[str, Any]
@@ -37,12 +37,11 @@ def owner_of(pod: Mapping[str, Any]) -> Owner:
 
     A ReplicaSet a Deployment made is named `<deployment>-<hash>`, and its pods carry that hash as a label.
     """
-    meta = pod.get("metadata") or {}
-    references = [o for o in meta.get("ownerReferences") or [] if o.get("controller")]
+    references = [o for o in shape.rows(pod, "metadata", "ownerReferences") if o.get("controller")]
     if not references:
-        return Owner("pod", meta.get("name") or "")
+        return Owner("pod", shape.text(pod, "metadata", "name"))
     kind, name = str(references[0]["kind"]).lower(), str(references[0]["name"])
-    made = (meta.get("labels") or {}).get("pod-template-hash")
+    made = shape.text(pod, "metadata", "labels", "pod-template-hash")
     if kind == "replicaset" and made and name.endswith(f"-{made}"):
         return Owner("deployment", name.removesuffix(f"-{made}"))
     return Owner(kind, name)
@@ -66,17 +65,17 @@ def injected(
     An empty `namespace` (YAML that names none) leaves its label out.
     """
     made = copy.deepcopy(dict(pod))
-    spec = made.setdefault("spec", {})
+    spec = _map(made, "spec")
     native = chosen.proxy_enable_native_sidecar
     ports = tuple(sorted(decide.declared_ports(spec)))
-    first = str((spec.get("containers") or [{}])[0].get("name", ""))
+    first = shape.text((shape.rows(spec, "containers") or [{}])[0], "name")
     facts = env.Facts(ports=ports, ingress=ingress, first_container=first, local=local)
     proxy = parts.proxy_container(mesh, chosen, facts, native=native)
     before = [parts.init_container(mesh, chosen), *([proxy] if native else [])]
-    spec["initContainers"] = [*before, *(spec.get("initContainers") or [])]
+    spec["initContainers"] = [*before, *shape.rows(spec, "initContainers")]
     if not native:
-        spec["containers"] = [proxy, *spec["containers"]]
-    spec["volumes"] = [*(spec.get("volumes") or []), *parts.volumes()]
+        spec["containers"] = [proxy, *shape.rows(spec, "containers")]
+    spec["volumes"] = [*shape.rows(spec, "volumes"), *parts.volumes()]
     meta = _map(made, "metadata")
     _map(meta, "labels").update(_labels(mesh, namespace, owner))
     notes = _map(meta, "annotations")
@@ -102,22 +101,24 @@ def _labels(mesh: meshes.Mesh, namespace: str, owner: Owner | None) -> dict[str,
 def stripped(pod: Mapping[str, Any]) -> Doc:
     """`pod` without a proxy and without any `linkerd.io` key, except `inject: disabled`."""
     made = copy.deepcopy(dict(pod))
-    spec = made.get("spec") or {}
+    spec = shape.part(made, "spec")
     for part, unwanted in (
         ("containers", {decide.PROXY}),
         ("initContainers", {decide.INIT, decide.PROXY}),
         ("volumes", set(parts.VOLUMES)),
     ):
         if part in spec:
-            spec[part] = [one for one in spec[part] if one.get("name") not in unwanted]
+            spec[part] = [one for one in shape.rows(spec, part) if one.get("name") not in unwanted]
             if not spec[part] and part != "containers":
                 del spec[part]
-    meta = made.get("metadata") or {}
+    meta = shape.part(made, "metadata")
     for part in ("labels", "annotations"):
         if part not in meta:
             continue
         kept = {
-            k: v for k, v in (meta[part] or {}).items() if not _ours(k) or (k == names.INJECT and v == decide.DISABLED)
+            k: v
+            for k, v in shape.texts(meta, part).items()
+            if not _ours(k) or (k == names.INJECT and v == decide.DISABLED)
         }
         meta[part] = kept
         if not kept:
@@ -151,6 +152,6 @@ def operations(before: Any, after: Any, path: str = "") -> list[Doc]:
 
 def _map(parent: Doc, key: str) -> Doc:
     """`parent[key]` as a map; YAML may hold null there."""
-    if parent.get(key) is None:
+    if not isinstance(parent.get(key), dict):
         parent[key] = {}
     return parent[key]

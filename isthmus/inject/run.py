@@ -9,11 +9,11 @@ import argparse
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lightkube.resources.core_v1 import ConfigMap, Namespace
 
-from isthmus import names
+from isthmus import names, workload
 from isthmus.errors import IsthmusError
 from isthmus.inject import api
 from isthmus.inject import mesh as meshes
@@ -68,7 +68,7 @@ async def _start(process: runtime.Runtime, options: Options, client: kube.Client
         found = spaces.get(names.Key("", name))
         # A namespace and its first pod may come in one breath, before the watch has brought the namespace.
         found = found or await client.get(Namespace, name)
-        return (found.metadata.annotations if found is not None and found.metadata else None) or {}
+        return workload.annotations_of(found.metadata if found is not None else None)
 
     app = api.application(lambda: known.mesh, annotations, api.Meters(process.registry), process.log)
     process.spawn(web.serve(app, names.WEBHOOK_PORT, pathlib.Path(options.tls_dir), process.log), name="webhook")
@@ -95,4 +95,5 @@ class Known:
 
     def _text(self, name: str, key: str) -> str:
         found = self._configs.get(names.Key(self._control_ns, name))
-        return ((found.data if found is not None else None) or {}).get(key, "")
+        data = cast("Mapping[str, str]", (found.data if found is not None else None) or {})
+        return data.get(key, "")

@@ -24,7 +24,7 @@ Doc = dict[str, Any]
 
 INJECTOR = "linkerd-proxy-injector"
 WEBHOOK = "linkerd-proxy-injector-webhook-config"
-WEBHOOK_SECRET = "linkerd-proxy-injector-k8s-tls"
+WEBHOOK_SECRET = "linkerd-proxy-injector-k8s-tls"  # noqa: S105 (a name)
 ISSUER = "linkerd-identity-issuer"
 ROOTS = "linkerd-identity-trust-roots"
 CONFIG = "linkerd-config"

@@ -20,12 +20,9 @@ TEXT_LIMIT = 64 * 1024 * 1024
 _BARE = re.compile(r"^[A-Za-z/][A-Za-z0-9_./@$()=:-]*( [A-Za-z0-9_./@$()=-]+)*$")
 _VALUE_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
 
-try:
-    from yaml import CSafeDumper as Dumper
-    from yaml import CSafeLoader as Loader
-except ImportError:  # PyYAML built without libyaml: slower, the same text
-    from yaml import SafeDumper as Dumper  # type: ignore[assignment]
-    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+# PyYAML built without libyaml has only the slower pair, which writes the same text.
+Dumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def bare(text: str) -> bool:
@@ -33,14 +30,14 @@ def bare(text: str) -> bool:
     return bool(_BARE.match(text)) and text.lower() not in _VALUE_WORDS and not text.endswith(":")
 
 
-class _Writer(Dumper):
+class _Writer(Dumper):  # type: ignore[misc, valid-type]  # chosen above
     """The dumper, without aliases and with our quoting."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def _represent(writer: _Writer, text: str) -> yaml.ScalarNode:
+def _represent(writer: Any, text: str) -> yaml.ScalarNode:
     if "\n" in text and not re.search(r"[ \t]\n|^\s|[^\n\x20-\x7e]", text):
         return writer.represent_scalar("tag:yaml.org,2002:str", text, style="|")
     return writer.represent_scalar("tag:yaml.org,2002:str", text, style=None if bare(text) else '"')

@@ -41,7 +41,7 @@ def _gateway(plan: core.Plan) -> list[Doc]:
         f"{names.CONFIG}proxy-require-identity-inbound-ports": str(names.INBOUND_PORT),
         f"{names.CONFIG}default-inbound-policy": "all-authenticated",
     }
-    bare = {
+    bare: Doc = {
         "metadata": {"labels": marks, "annotations": notes},
         "spec": {"serviceAccountName": GATEWAY, "nodeSelector": {"kubernetes.io/os": "linux"}, "containers": []},
     }

@@ -7,13 +7,14 @@ Never here: what the documents are (see `core`), printing (a `Say` is given). Li
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from isthmus import names
 from isthmus.errors import IsthmusError
+from isthmus.inject import shape
 from isthmus.kube import client as kube
 
 Doc = dict[str, Any]
@@ -86,7 +87,7 @@ async def _established(client: kube.Client, definitions: Sequence[Doc], say: Say
         say(f"waiting for {len(waiting)} definitions to be served")
         for name in sorted(waiting):
             found = await client.raw("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-            conditions = (found.get("status") or {}).get("conditions") or []
+            conditions = shape.rows(found, "status", "conditions")
             if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
                 waiting.discard(name)
         if waiting and asyncio.get_running_loop().time() > deadline:
@@ -106,7 +107,7 @@ def describe(doc: Doc) -> str:
 def progress_of(found: Deployment) -> Ready:
     """Whether a Deployment has rolled out, as its status says."""
     spec, status, meta = found.spec, found.status, found.metadata
-    wanted = spec.replicas if spec is not None and spec.replicas is not None else 1
+    wanted = spec.replicas if spec and spec.replicas is not None else 1
     if status is None or meta is None or (status.observedGeneration or 0) < (meta.generation or 0):
         return Ready(False, f"0/{wanted}")
     updated, ready, total = status.updatedReplicas or 0, status.availableReplicas or 0, status.replicas or 0
@@ -146,9 +147,11 @@ async def wait(client: kube.Client, docs: Sequence[Doc], say: Say, done: Say, *,
 async def pod_trouble(client: kube.Client, deployment: names.Key) -> str:
     """Why a Deployment's pods do not run, in the words of their containers' states; empty where they say nothing."""
     found = await client.get(Deployment, deployment.name, deployment.namespace)
-    if found is None or found.spec is None:
+    if found is None:
         return "it does not exist"
-    for pod in await client.list(Pod, deployment.namespace, found.spec.selector.matchLabels):
+    for pod in await client.list(
+        Pod, deployment.namespace, cast("dict[str, str]", found.spec.selector.matchLabels or {})
+    ):
         statuses = (
             [*(pod.status.initContainerStatuses or []), *(pod.status.containerStatuses or [])] if pod.status else []
         )

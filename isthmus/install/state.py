@@ -7,13 +7,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfiguration
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import ConfigMap, Secret
 
-from isthmus import names
+from isthmus import names, workload
 from isthmus.errors import IsthmusError
 from isthmus.inject import mesh as meshes
 from isthmus.install import core
@@ -42,7 +42,7 @@ async def read(client: kube.Client, control_ns: str) -> State:
         IsthmusError: the cluster runs a control plane that is not ours.
     """
     config = await client.get(ConfigMap, core.CONFIG, control_ns)
-    stored = (config.data or {}).get("values", "") if config is not None else ""
+    stored = data_of(config).get("values", "")
     if config is not None and choices.VERSION_KEY not in meshes.stored(stored):
         raise foreign(
             f"ConfigMap {control_ns}/{core.CONFIG} belongs to version {meshes.stored(stored).get('linkerdVersion', 'unknown')}"
@@ -71,7 +71,7 @@ def foreign(evidence: str) -> IsthmusError:
 
 
 def _check_hook(hook: MutatingWebhookConfiguration, control_ns: str) -> None:
-    labels = (hook.metadata.labels if hook.metadata else None) or {}
+    labels = workload.labels_of(hook.metadata)
     if labels.get(names.PART_OF_LABEL) != names.PART_OF:
         raise foreign(f"MutatingWebhookConfiguration {core.WEBHOOK} has no label {names.PART_OF_LABEL}={names.PART_OF}")
     elsewhere = labels.get(names.CONTROL_PLANE_NS_LABEL, control_ns)
@@ -90,7 +90,7 @@ async def _foreign_definitions(client: kube.Client) -> frozenset[str]:
         if one["spec"]["group"] not in core.BORROWED_GROUPS:
             continue
         found = await client.get(CustomResourceDefinition, name)
-        labels = (found.metadata.labels if found is not None and found.metadata else None) or {}
+        labels = workload.labels_of(found.metadata if found is not None else None)
         if found is not None and labels.get(names.PART_OF_LABEL) != names.PART_OF:
             present.add(name)
     return frozenset(present)
@@ -101,9 +101,9 @@ async def _trust(client: kube.Client, control_ns: str) -> certificates.Trust | N
     roots = await client.get(ConfigMap, core.ROOTS, control_ns)
     if secret is None or roots is None:
         return None
-    data = secret.data or {}
+    data = data_of(secret)
     certificate, key = text(data, "crt.pem") or text(data, "tls.crt"), text(data, "key.pem") or text(data, "tls.key")
-    anchors = (roots.data or {}).get("ca-bundle.crt", "")
+    anchors = data_of(roots).get("ca-bundle.crt", "")
     return (
         certificates.Trust(anchors, certificate, key, origin="the cluster's own")
         if anchors and certificate and key
@@ -117,11 +117,16 @@ async def _webhook(
     secret = await client.get(Secret, core.WEBHOOK_SECRET, control_ns)
     if secret is None or hook is None or not hook.webhooks:
         return None
-    data = secret.data or {}
+    data = data_of(secret)
     bundle = hook.webhooks[0].clientConfig.caBundle
     authority = text({"ca": bundle or ""}, "ca")
     certificate, key = text(data, "tls.crt"), text(data, "tls.key")
     return certificates.Webhook(authority, certificate, key) if authority and certificate and key else None
+
+
+def data_of(holder: ConfigMap | Secret | None) -> Mapping[str, str]:
+    """The data of a ConfigMap or Secret; none where there is no such object."""
+    return cast("Mapping[str, str]", (holder.data if holder is not None else None) or {})
 
 
 def text(data: Mapping[str, str], key: str) -> str:

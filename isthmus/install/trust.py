@@ -60,7 +60,10 @@ class Files:
         """Whether the person brings their own; refuses one or two of the three."""
         found = [self.anchors, self.issuer, self.key]
         if any(found) and not all(found):
-            flags = "--identity-trust-anchors-file ca.crt --identity-issuer-certificate-file issuer.crt --identity-issuer-key-file issuer.key"
+            flags = (
+                "--identity-trust-anchors-file ca.crt --identity-issuer-certificate-file issuer.crt "
+                "--identity-issuer-key-file issuer.key"
+            )
             raise BadValue("--identity-*-file", "incomplete", flags, why="give all three or none")
         return all(found)
 

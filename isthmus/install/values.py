@@ -116,7 +116,7 @@ class Values:
         "type of the gateway's Service",
     )
     mirror_replicas: int = _row("mirrorReplicas", _count, "1", "replicas of the service mirror")
-    proxy: Mapping[str, str] = field(default_factory=lambda: {})
+    proxy: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {f.metadata["key"]: f for f in dataclasses.fields(Values) if f.metadata}
