@@ -193,7 +193,11 @@ impl Conn {
         let n = head.len - padding;
         if n == 0 && !end { self.calm(2, now, out)? } else { self.control.give(1) }
         self.pending = Some(Pending { stream, left: n, pad: padding.saturating_sub(1), end });
-        match self.judge_data(stream, n, padding, end) {
+        let judged = self.judge_data(stream, n, padding, end);
+        if judged.is_ok() && padding > 0 {
+            self.owe(out, stream, padding as u32);
+        }
+        match judged {
             Ok(token) if n == 0 && end => {
                 self.pending = self.pending.filter(|pending| pending.pad > 0).map(|pending| Pending { end: false, ..pending });
                 self.ended(stream, Conn::REMOTE, out);
@@ -218,7 +222,6 @@ impl Conn {
             return Err(Code::ProtocolError);
         }
         found.receive -= (n + padding) as i64;
-        found.owed += padding as u32;
         if found.receive < 0 {
             return Err(Code::FlowControlError);
         }

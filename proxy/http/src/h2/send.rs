@@ -111,17 +111,23 @@ impl Conn {
     /// Gives back `n` received bytes that have been passed on; window updates go out at half windows. Safe after the
     /// stream is gone (its bytes were given back then).
     pub fn release(&mut self, out: &mut Vec<u8>, stream: StreamId, n: usize) {
-        let half = self.config.stream_window / 2;
         let Some(found) = self.streams.get_mut(stream) else { return };
         let n = found.held.min(u32::try_from(n).unwrap_or(u32::MAX));
         found.held -= n;
+        self.owe(out, stream, n);
+        self.credit(out, n);
+    }
+
+    /// Gives bytes back to the window of a stream; the peer is told at half, unless it has ended.
+    pub(super) fn owe(&mut self, out: &mut Vec<u8>, stream: StreamId, n: u32) {
+        let half = self.config.stream_window / 2;
+        let Some(found) = self.streams.get_mut(stream) else { return };
         found.owed += n;
         if found.owed >= half && !found.has(Conn::REMOTE) {
             found.receive += i64::from(found.owed);
             frame::put_u32(out, frame::WINDOW_UPDATE, stream, found.owed);
             found.owed = 0;
         }
-        self.credit(out, n);
     }
 
     /// Sends a PING.

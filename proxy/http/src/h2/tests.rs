@@ -1,5 +1,3 @@
-use std::collections::VecDeque;
-
 use super::frame::{self, ACK, END_HEADERS, END_STREAM};
 use super::*;
 use crate::head::{Edit, Field, Fields, Form, Request, Response, Scratch, Version};
@@ -164,12 +162,10 @@ fn answer(status: u16) -> Response<'static> {
 fn pump(client: &mut End, server: &mut End, piece: usize) -> (Vec<String>, Vec<String>) {
     let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
     while !client.out.is_empty() || !server.out.is_empty() {
-        for (from, to, events) in [(&mut *client, &mut *server, &mut at_server), (&mut *server, &mut *client, &mut at_client)] {
-            let bytes: VecDeque<u8> = std::mem::take(&mut from.out).into();
-            for part in Vec::from(bytes).chunks(piece) {
-                events.extend(to.feed(part).unwrap());
-            }
-        }
+        let bytes = std::mem::take(&mut client.out);
+        bytes.chunks(piece).for_each(|part| at_server.extend(server.feed(part).unwrap()));
+        let bytes = std::mem::take(&mut server.out);
+        bytes.chunks(piece).for_each(|part| at_client.extend(client.feed(part).unwrap()));
     }
     (at_client, at_server)
 }

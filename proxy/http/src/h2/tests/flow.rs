@@ -84,7 +84,8 @@ fn the_peer_is_held_to_the_windows() {
     assert_eq!(hold(&mut server, &[post(1), full.repeat(5)].concat()), Ok(70_000));
     assert_eq!(server.said(), []);
     assert_eq!(hold(&mut server, &wire(frame::DATA, 0, 1, b"x")), Ok(0));
-    assert_eq!(server.said(), [(frame::RST_STREAM, 0, 1, vec![0, 0, 0, 3]), (frame::WINDOW_UPDATE, 0, 0, 70_000u32.to_be_bytes().to_vec())][..1]);
+    let update = (frame::WINDOW_UPDATE, 0, 0, 70_000u32.to_be_bytes().to_vec());
+    assert_eq!(server.said(), [(frame::RST_STREAM, 0, 1, vec![0, 0, 0, 3]), update]);
     let fatal = hold(&mut server, &[post(3), post(5), wire(frame::DATA, 0, 3, &[0; 14_000]).repeat(5), wire(frame::DATA, 0, 5, &[0; 14_000]).repeat(5)].concat());
     assert_eq!(fatal.map_err(|fatal| fatal.code), Err(Code::FlowControlError));
 }
