@@ -56,7 +56,9 @@ class Options:
             default=usual.opaque_ports,
             help="ports opaque where nobody says",
         )
-        parser.add_argument("--transport", choices=MODES, default=usual.transport, help="how proxies reach opaque ports")
+        parser.add_argument(
+            "--transport", choices=MODES, default=usual.transport, help="how proxies reach opaque ports"
+        )
         parser.add_argument("--no-h2-upgrade", dest="h2_upgrade", action="store_false")
         parser.add_argument("--ipv6", action="store_true", help="prefer IPv6 endpoints where a pod has both")
         parser.add_argument("--port", type=int, default=usual.port)

@@ -18,6 +18,7 @@ EVERY = object()
 Topic = Hashable
 Ring = Callable[[], None]
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Full(Exception):
@@ -76,10 +77,10 @@ class Board:
             call()
 
 
-class Source(Protocol[R]):
+class Source(Protocol[R_co]):
     """A store, as much of it as `follow` needs."""
 
-    def get(self, key: names.Key) -> R | None: ...
+    def get(self, key: names.Key) -> R_co | None: ...
 
     def subscribe(self, fn: Callable[[frozenset[names.Key]], None]) -> Callable[[], None]: ...
 
