@@ -33,6 +33,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Connections one worker holds at a time; beyond it new ones are closed at once.
     pub max_connections: usize,
+    /// Serve targets on loopback: only where no redirect is involved, as in benches on one machine.
+    pub loopback_targets: bool,
     /// Drop `l5d-proxy-*` towards the application (`OUTBOUND_DISABLE_INFORMATIONAL_HEADERS`).
     pub quiet_headers: bool,
 }
@@ -144,6 +146,7 @@ impl Default for Config {
             first_head_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(30),
             max_connections: 65_536,
+            loopback_targets: false,
             quiet_headers: false,
         }
     }

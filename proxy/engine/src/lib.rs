@@ -4,7 +4,13 @@
 //! Never here: futures, locks, reference counts or dynamic dispatch on the way of a request.
 
 mod config;
-mod worker;
+mod base;
+mod engine;
+mod entry;
+mod route;
+mod run;
+mod tally;
+mod traffic;
 
 pub use config::{Config, H2, Side};
-pub use worker::{Running, StartError, start};
+pub use run::{Running, StartError, start};

@@ -15,11 +15,11 @@ pub(crate) const CHUNK: usize = 1024;
 pub(crate) const CHUNKS: usize = 256;
 
 /// A counter series, valid in every shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counter(pub(crate) u32);
 
 /// A gauge series, valid in every shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauge(pub(crate) u32);
 
 /// A histogram series, valid in every shard.

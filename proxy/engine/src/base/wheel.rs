@@ -1,0 +1,159 @@
+//! Deadlines: a wheel of slots, a tick of 8 ms, one lap of about 8 s; later deadlines stay in their slot for more laps.
+//!
+//! In: a deadline and what it is for. Out: what is due. An entry is a hint: whoever owns the deadline checks it again, so moving
+//! a deadline needs no search (`Alarm`).
+//! Never here: clocks; time is an argument, in milliseconds since the engine began.
+
+use crate::base::conn::Conn;
+use crate::base::slab::Key;
+use crate::route::endpoint::Endpoint;
+use crate::traffic::exchange::Exchange;
+
+const TICK: u64 = 8;
+const SLOTS: u64 = 1024;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A connection's own deadline.
+    Conn(Key<Conn>),
+    /// A request's.
+    Exchange(Key<Exchange>),
+    /// An endpoint may be tried again.
+    Endpoint(Key<Endpoint>),
+    /// Once a second: forget what nobody uses.
+    Sweep,
+    /// The end of the grace period.
+    Grace,
+}
+
+/// The wheel.
+pub(crate) struct Wheel {
+    slots: Vec<Vec<(u64, Timer)>>,
+    tick: u64,
+    count: usize,
+}
+
+/// A deadline that is moved often: at most one wheel entry that matters, checked when it comes up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Alarm {
+    /// When; 0: never.
+    pub(crate) at: u64,
+    /// When the wheel will ask; 0: it will not.
+    asked: u64,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), tick: 0, count: 0 }
+    }
+
+    /// Asks for `timer` at or after `at`.
+    pub(crate) fn insert(&mut self, at: u64, timer: Timer) {
+        let tick = at.div_ceil(TICK).max(self.tick + 1);
+        self.slots[(tick % SLOTS) as usize].push((tick, timer));
+        self.count += 1;
+    }
+
+    /// Sets an alarm; a later deadline than the one asked for costs nothing now.
+    #[inline]
+    pub(crate) fn set(&mut self, alarm: &mut Alarm, at: u64, timer: Timer) {
+        alarm.at = at;
+        if alarm.asked == 0 || at < alarm.asked {
+            alarm.asked = at;
+            self.insert(at, timer);
+        }
+    }
+
+    /// Whether an alarm that came up is due; if its deadline has moved, asks again.
+    pub(crate) fn due(&mut self, alarm: &mut Alarm, now: u64, timer: Timer) -> bool {
+        alarm.asked = 0;
+        if alarm.at == 0 {
+            return false;
+        }
+        if alarm.at <= now {
+            alarm.at = 0;
+            return true;
+        }
+        alarm.asked = alarm.at;
+        self.insert(alarm.at, timer);
+        false
+    }
+
+    /// Moves to `now` and appends what came up.
+    pub(crate) fn advance(&mut self, now: u64, due: &mut Vec<Timer>) {
+        let to = now / TICK;
+        if self.count == 0 {
+            self.tick = self.tick.max(to);
+            return;
+        }
+        let laps = to.saturating_sub(self.tick).min(SLOTS);
+        for step in 1..=laps {
+            let slot = &mut self.slots[((self.tick + step) % SLOTS) as usize];
+            let before = slot.len();
+            slot.retain(|&(tick, timer)| {
+                let stays = tick > to;
+                if !stays {
+                    due.push(timer);
+                }
+                stays
+            });
+            self.count -= before - slot.len();
+        }
+        self.tick = self.tick.max(to);
+    }
+
+    /// How many milliseconds from `now` until something may come up.
+    pub(crate) fn next(&self, now: u64) -> Option<u64> {
+        if self.count == 0 {
+            return None;
+        }
+        let ahead = (1..=SLOTS).find(|step| !self.slots[((self.tick + step) % SLOTS) as usize].is_empty());
+        Some(((self.tick + ahead.unwrap_or(SLOTS)) * TICK).saturating_sub(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(wheel: &mut Wheel, now: u64) -> Vec<Timer> {
+        let mut out = Vec::new();
+        wheel.advance(now, &mut out);
+        out
+    }
+
+    #[test]
+    fn deadlines_come_up_once_and_never_early() {
+        for at in [1, 8, 9, 5_000, 8_191, 8_192, 8_200, 100_000] {
+            let mut wheel = Wheel::new();
+            wheel.insert(at, Timer::Sweep);
+            let mut now = 0;
+            while due(&mut wheel, now).is_empty() {
+                now += wheel.next(now).expect("one is waiting").max(1);
+            }
+            assert!(now >= at && now < at + 2 * TICK, "{at} came up at {now}");
+            assert_eq!((due(&mut wheel, now + 200_000), wheel.next(now)), (vec![], None));
+        }
+    }
+
+    #[test]
+    fn an_alarm_moves_without_a_search() {
+        let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+        wheel.set(&mut alarm, 100, Timer::Sweep);
+        wheel.set(&mut alarm, 300, Timer::Sweep);
+        assert_eq!(due(&mut wheel, 110), vec![Timer::Sweep]);
+        assert!(!wheel.due(&mut alarm, 110, Timer::Sweep));
+        assert_eq!(due(&mut wheel, 310), vec![Timer::Sweep]);
+        assert!(wheel.due(&mut alarm, 310, Timer::Sweep));
+    }
+
+    #[test]
+    fn a_long_sleep_misses_nothing() {
+        let mut wheel = Wheel::new();
+        for at in [10, 4_000, 9_000, 50_000] {
+            wheel.insert(at, Timer::Sweep);
+        }
+        assert_eq!(due(&mut wheel, 1_000_000).len(), 4);
+    }
+}

@@ -1,0 +1,229 @@
+//! One worker's whole state, and what the driver calls.
+//!
+//! In: what happened (accepted, bytes, end, writable, told, time). Out: bytes to send, connections to dial or close (`Net`).
+//! Never here: system calls, clocks, threads.
+
+use crate::config::Config;
+use crate::base::buffers::Buffers;
+use crate::base::conn::Conn;
+use crate::base::slab::{Key, Slab};
+use crate::base::wheel::{Timer, Wheel};
+use crate::entry::ports::Ports;
+use crate::traffic::exchange::Exchange;
+use crate::route::Routes;
+use crate::tally::Tally;
+use balance::dice::Dice;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use table::{Ask, Control, Credentials, Tell, WorkerId};
+
+/// What a driver does for the engine.
+pub(crate) trait Net {
+    /// Begins to connect; `Engine::connected` or `Engine::broken` tells how it went.
+    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool) -> io::Result<()>;
+    /// Sends what fits; `None`: nothing does now, `Engine::writable` comes later.
+    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>>;
+    /// No more will be sent.
+    fn finish(&mut self, key: Key<Conn>);
+    /// Closes, by reset if asked.
+    fn close(&mut self, key: Key<Conn>, reset: bool);
+    /// The engine reads this one again.
+    fn thirsty(&mut self, key: Key<Conn>);
+}
+
+/// Work lists of one turn of the loop.
+#[derive(Default)]
+pub(crate) struct Io {
+    /// Something to write.
+    pub(crate) dirty: Vec<Key<Conn>>,
+    /// To be connected.
+    pub(crate) dials: Vec<(Key<Conn>, SocketAddr)>,
+    /// Gone; the flag asks for a reset.
+    pub(crate) closed: Vec<(Key<Conn>, bool)>,
+    /// May be read again.
+    pub(crate) thirsty: Vec<Key<Conn>>,
+    /// Kept input, or an end, shall be looked at.
+    pub(crate) ready: Vec<Key<Conn>>,
+    /// Requests whose turn to be sent has come (again).
+    pub(crate) retry: Vec<Key<Exchange>>,
+}
+
+/// Where a drain stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Accepting.
+    Serving,
+    /// Finishing what runs.
+    Draining,
+    /// The grace period is over, or nothing is left.
+    Over,
+}
+
+/// One worker's engine.
+pub(crate) struct Engine {
+    pub(crate) worker: WorkerId,
+    pub(crate) config: Arc<Config>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) conns: Slab<Conn>,
+    pub(crate) exchanges: Slab<Exchange>,
+    pub(crate) routes: Routes,
+    pub(crate) ports: Ports,
+    pub(crate) io: Io,
+    pub(crate) buffers: Buffers,
+    pub(crate) wheel: Wheel,
+    pub(crate) tally: Tally,
+    pub(crate) dice: Dice,
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Counts certificates, so that what was made from an old one is made again.
+    pub(crate) epoch: u32,
+    pub(crate) scratch: http::Scratch,
+    pub(crate) side: Vec<u8>,
+    /// Nanoseconds since the engine began, sampled once a turn.
+    pub(crate) now: u64,
+    pub(crate) life: Life,
+    due: Vec<Timer>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        worker: WorkerId,
+        config: Arc<Config>,
+        control: Arc<dyn Control>,
+        registry: Arc<metrics::Registry>,
+        seed: u64,
+    ) -> Engine {
+        let mut wheel = Wheel::new();
+        wheel.insert(1_000, Timer::Sweep);
+        Engine {
+            worker,
+            config,
+            control,
+            conns: Slab::default(),
+            exchanges: Slab::default(),
+            routes: Routes::default(),
+            ports: Ports::default(),
+            io: Io::default(),
+            buffers: Buffers::default(),
+            wheel,
+            tally: Tally::new(registry, worker),
+            dice: Dice::new(seed),
+            credentials: None,
+            epoch: 0,
+            scratch: http::Scratch::new(),
+            side: Vec::new(),
+            now: 0,
+            life: Life::Serving,
+            due: Vec::new(),
+        }
+    }
+
+    /// Milliseconds since the engine began.
+    #[inline]
+    pub(crate) fn millis(&self) -> u64 {
+        self.now / 1_000_000
+    }
+
+    pub(crate) fn ask(&self, ask: Ask) {
+        self.control.ask(self.worker, ask);
+    }
+
+    /// How many milliseconds the driver may sleep.
+    pub(crate) fn sleep(&self) -> Option<u64> {
+        self.wheel.next(self.millis())
+    }
+
+    /// Time has come to `now` (nanoseconds since the engine began).
+    pub(crate) fn tick(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(self.millis(), &mut due);
+        for timer in due.drain(..) {
+            match timer {
+                Timer::Conn(key) => self.conn_alarm(key),
+                Timer::Exchange(key) => self.exchange_alarm(key),
+                Timer::Endpoint(key) => self.endpoint_alarm(key),
+                Timer::Sweep => self.sweep(),
+                Timer::Grace => self.life = Life::Over,
+            }
+        }
+        self.due = due;
+    }
+
+    /// News from the control thread.
+    pub(crate) fn told(&mut self, tell: Tell) {
+        match tell {
+            Tell::Target(lookup, target) => self.target_told(lookup, target),
+            Tell::Endpoints(path, endpoints) => self.endpoints_told(path, &endpoints),
+            Tell::Gone(path) => self.path_gone(path),
+            Tell::Port(port, server) => self.port_told(port, server),
+            Tell::Credentials(credentials) => {
+                self.credentials = Some(credentials);
+                self.epoch += 1;
+            }
+            Tell::Drain(grace) => self.drain(grace),
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.sweep_targets();
+        self.sweep_ports();
+        if self.life == Life::Serving {
+            self.wheel.insert(self.millis() + 1_000, Timer::Sweep);
+        }
+    }
+
+    /// Does everything that the events of this turn made necessary, each connection's write last and once.
+    pub(crate) fn settle(&mut self, net: &mut impl Net) {
+        loop {
+            while let Some(key) = self.io.ready.pop() {
+                self.service(key);
+            }
+            while let Some(key) = self.io.retry.pop() {
+                self.dispatch_waiting(key);
+            }
+            if !self.io.ready.is_empty() {
+                continue;
+            }
+            self.dial_all(net);
+            if self.io.dirty.is_empty() && self.io.ready.is_empty() && self.io.retry.is_empty() && self.io.dials.is_empty() {
+                break;
+            }
+            let mut dirty = std::mem::take(&mut self.io.dirty);
+            for key in dirty.drain(..) {
+                self.flush(key, net);
+            }
+            if self.io.dirty.is_empty() {
+                self.io.dirty = dirty;
+            }
+        }
+        for (key, reset) in self.io.closed.drain(..) {
+            net.close(key, reset);
+        }
+        for key in self.io.thirsty.drain(..) {
+            net.thirsty(key);
+        }
+        if self.life == Life::Draining && self.unfinished() == 0 {
+            self.life = Life::Over;
+        }
+    }
+
+    fn dial_all(&mut self, net: &mut impl Net) {
+        let mut dials = std::mem::take(&mut self.io.dials);
+        for (key, addr) in dials.drain(..) {
+            let Some(conn) = self.conns.get(key) else { continue };
+            let outbound = conn.role.outbound();
+            if net.dial(key, addr, outbound).is_err() {
+                self.broken(key);
+            }
+        }
+        if self.io.dials.is_empty() {
+            self.io.dials = dials;
+        }
+    }
+
+    /// Connections that a drain waits for: all that were accepted.
+    fn unfinished(&self) -> usize {
+        self.tally.accepted
+    }
+}

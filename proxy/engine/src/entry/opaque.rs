@@ -1,0 +1,125 @@
+//! Opaque connections: a pair, bytes from one to the other, ends and pressure passed on.
+//!
+//! In: an accepted connection that shall be forwarded. Out: a dialed one beside it.
+//! Limits: 256 KiB wait to be written in each direction; `TRIES` dials; the connect timeout for each.
+//! Never here: what the bytes mean.
+
+use crate::base::conn::{Conn, Flags, Role, State};
+use crate::base::slab::Key;
+use crate::engine::Engine;
+use crate::entry::sniff::Stage;
+use crate::route::endpoint::Endpoint;
+use crate::traffic::pick::Picked;
+use wire::transport_header::Session;
+
+/// Endpoints tried for one connection.
+const TRIES: u8 = 3;
+
+impl Engine {
+    /// Finds the other side for a connection and dials it.
+    pub(crate) fn opaque_join(&mut self, key: Key<Conn>) {
+        let Some(conn) = self.conns.get(key) else { return };
+        let (State::Sniff(sniff), Some(info)) = (&conn.state, &conn.info) else { return };
+        let (waited, outbound) = (sniff.stage == Stage::Join, conn.role == Role::AppIn || info.gateway);
+        self.tally.opened(&mut self.conns, &self.ports, key);
+        if !waited {
+            let limit = self.side(outbound).failfast.as_millis() as u64;
+            self.stage(key, Stage::Join);
+            self.alarm(key, limit.max(1));
+        }
+        let endpoint = if outbound { self.opaque_target(key) } else { self.opaque_app(key) };
+        let Some(endpoint) = endpoint else { return };
+        if self.dial(endpoint, Session::Opaque, State::Dial(key)).is_err() {
+            self.kill(key, true);
+        }
+    }
+
+    /// An endpoint of the target; none: the connection waits, or is gone.
+    fn opaque_target(&mut self, key: Key<Conn>) -> Option<Key<Endpoint>> {
+        let target = self.info(key)?.target;
+        match self.pick_opaque(target) {
+            Picked::Endpoint(endpoint, _) => Some(endpoint),
+            Picked::Wait(path) => {
+                if let Some(path) = self.routes.paths.get_mut(path) {
+                    path.joining.push(key);
+                }
+                None
+            }
+            Picked::Fail(_) => {
+                self.kill(key, true);
+                None
+            }
+        }
+    }
+
+    /// Our application.
+    fn opaque_app(&mut self, key: Key<Conn>) -> Option<Key<Endpoint>> {
+        let info = self.info(key)?;
+        if info.app.is_none() {
+            let addr = info.original;
+            let app = self.app_endpoint(addr);
+            self.info(key)?.app = app;
+        }
+        Some(self.info(key)?.app)
+    }
+
+    /// The dialed side is up: from now on the two are a pair.
+    pub(crate) fn opaque_joined(&mut self, key: Key<Conn>, from: Key<Conn>) {
+        self.alarm(key, 0);
+        let at = self.conns.get(key).map_or(Key::NONE, |conn| conn.endpoint);
+        if let Some(endpoint) = self.routes.endpoints.get_mut(at) {
+            endpoint.failures = 0;
+        }
+        let Some(accepted) = self.conns.get_mut(from) else { return self.kill(key, true) };
+        accepted.state = State::Opaque(key);
+        if let Some(dialed) = self.conns.get_mut(key) {
+            dialed.state = State::Opaque(from);
+        }
+        self.alarm(from, 0);
+        self.wake(from);
+        self.wake(key);
+    }
+
+    /// The dialed side could not be made: another try, or the end.
+    pub(crate) fn opaque_undialed(&mut self, key: Key<Conn>, conn: &Conn, from: Key<Conn>) {
+        let at = conn.endpoint;
+        let _: Key<Conn> = key;
+        self.dial_failed_opaque(at);
+        let Some(sniff) = self.sniff(from) else { return };
+        sniff.tries += 1;
+        let app = conn.role == Role::AppOut;
+        if sniff.tries >= TRIES || app { self.kill(from, true) } else { self.opaque_join(from) }
+    }
+
+    /// Bytes for the other side.
+    pub(crate) fn opaque_step(&mut self, key: Key<Conn>, to: Key<Conn>, data: &[u8]) -> usize {
+        let Some(conn) = self.writer(to) else { return data.len() };
+        conn.out.extend_from_slice(data);
+        if conn.full() {
+            conn.flags.set(Flags::PRESSED);
+            self.pause(key);
+        }
+        data.len()
+    }
+
+    /// One side sends no more: the other is told so after the last byte.
+    pub(crate) fn opaque_end(&mut self, key: Key<Conn>, to: Key<Conn>) {
+        let done = self.conns.get(key).is_some_and(|conn| conn.flags.has(Flags::FIN_SENT) && conn.backlog() == 0);
+        if let Some(other) = self.conns.get_mut(to)
+            && !other.flags.has(Flags::FIN_SENT)
+        {
+            other.flags.set(Flags::FIN);
+            self.mark(to);
+        }
+        if done || to.is_none() {
+            self.kill(key, false);
+        }
+    }
+
+    /// One side is gone: a reset is passed on at once, an end after the last byte.
+    pub(crate) fn opaque_gone(&mut self, other: Key<Conn>, reset: bool) {
+        let Some(conn) = self.conns.get_mut(other) else { return };
+        conn.state = State::Opaque(Key::NONE);
+        if reset { self.kill(other, true) } else { self.close_after(other) }
+    }
+}

@@ -1,0 +1,31 @@
+//! Where requests and connections go: targets, paths with their endpoints, and the connections kept to each.
+//!
+//! In: `Tell::Target`, `Tell::Endpoints`; lookups by who accepted something. Out: an endpoint, and a connection to it.
+//! Limits: a target or path lives while something uses it or until its idle time is over; the control thread bounds endpoints.
+//! Never here: bytes of requests.
+
+pub(crate) mod choose;
+pub(crate) mod endpoint;
+pub(crate) mod path;
+pub(crate) mod pool;
+pub(crate) mod target;
+
+use crate::base::slab::{Key, Slab};
+use endpoint::Endpoint;
+use path::Path;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use table::{Lookup, PathId};
+use target::Target;
+
+/// All that is known about destinations.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) targets: Slab<Target>,
+    pub(crate) by_lookup: HashMap<Lookup, Key<Target>>,
+    pub(crate) paths: Slab<Path>,
+    pub(crate) by_path: HashMap<PathId, Key<Path>>,
+    pub(crate) endpoints: Slab<Endpoint>,
+    /// Our application's own addresses.
+    pub(crate) apps: HashMap<SocketAddr, Key<Endpoint>>,
+}

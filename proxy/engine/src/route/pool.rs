@@ -1,0 +1,257 @@
+//! Connections to an endpoint: found, made, shared, kept, given up.
+//!
+//! In: a wish for an HTTP/2 link or an HTTP/1 connection. Out: one that is up, or "wait".
+//! A request is written only on a connection that is up, so that a failed connect costs a try and not a request.
+//! Limits: `Config::h2.max_links`, `Side::pool_max`, `Side::pool_idle`; connects end by `Side::connect_timeout`.
+
+use crate::config::Side;
+use crate::base::conn::{Conn, Flags, Role, State};
+use crate::base::slab::Key;
+use crate::base::wheel::Timer;
+use crate::engine::Engine;
+use crate::route::endpoint::Endpoint;
+use crate::traffic::fault::Fault;
+use crate::traffic::h1::Client1;
+use crate::traffic::h2::Link;
+use std::sync::Arc;
+use wire::transport_header::{self, Header, Session};
+
+/// What came of a wish for a connection.
+pub(crate) enum Found {
+    /// Take this one.
+    Ready(Key<Conn>),
+    /// One is being made; the request is told when it is up or has failed.
+    Wait,
+    /// None can be had.
+    Failed(Fault),
+}
+
+impl Engine {
+    pub(crate) fn side(&self, outbound: bool) -> &Side {
+        if outbound { &self.config.outbound_side } else { &self.config.inbound_side }
+    }
+
+    /// A link with room for one more stream; makes one if there is none, or all are busy.
+    pub(crate) fn find_link(&mut self, key: Key<Endpoint>, session: Session) -> Found {
+        let Some(endpoint) = self.routes.endpoints.get(key) else { return Found::Failed(Fault::Connect) };
+        let (limits, mut best, mut making) = (&self.config.h2, None, false);
+        let mut best_streams = usize::MAX;
+        for &link in &endpoint.links {
+            let Some(conn) = self.conns.get(link) else { continue };
+            let State::Link(state) = &conn.state else { continue };
+            if !conn.flags.has(Flags::UP) {
+                making = true;
+            } else if state.h2.can_open() && state.h2.count() < best_streams {
+                best_streams = state.h2.count();
+                best = Some((link, conn.backlog()));
+            }
+        }
+        let crowded =
+            best.is_some_and(|(_, backlog)| best_streams >= limits.streams_per_link as usize || backlog >= limits.bytes_per_link);
+        let links = endpoint.links.len();
+        if (best.is_none() || crowded) && !making && links < limits.max_links && !endpoint.retired {
+            if let Err(fault) = self.dial_link(key, session)
+                && best.is_none()
+            {
+                return Found::Failed(fault);
+            }
+        } else if best.is_none() && !making && links < limits.max_links {
+            return Found::Failed(Fault::Connect);
+        }
+        match best {
+            Some((link, _)) => Found::Ready(link),
+            None => Found::Wait,
+        }
+    }
+
+    fn dial_link(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
+        let link = self.dial(key, session, State::Linger)?;
+        let (config, now) = (crate::traffic::h2::settings(&self.config, http::h2::Role::Client), self.now);
+        if let Some(conn) = self.conns.get_mut(link) {
+            conn.state = State::Link(Box::new(Link::new(http::h2::Role::Client, &config, now, &mut conn.out)));
+        }
+        if let Some(endpoint) = self.routes.endpoints.get_mut(key) {
+            endpoint.links.push(link);
+        }
+        Ok(())
+    }
+
+    /// An HTTP/1 connection for one request.
+    pub(crate) fn find_h1(&mut self, key: Key<Endpoint>, session: Session) -> Found {
+        let Some(endpoint) = self.routes.endpoints.get_mut(key) else { return Found::Failed(Fault::Connect) };
+        while let Some(conn) = endpoint.idle.pop() {
+            if let Some(found) = self.conns.get_mut(conn) {
+                endpoint.idle_live -= 1;
+                found.alarm.at = 0;
+                return Found::Ready(conn);
+            }
+        }
+        match self.dial(key, session, State::Client1(Client1::default())) {
+            Ok(conn) => {
+                if let (Some(conn), Some(endpoint)) = (self.conns.get_mut(conn), self.routes.endpoints.get_mut(key)) {
+                    conn.flags.set(Flags::DIALING);
+                    endpoint.dialing1 += 1;
+                }
+                Found::Wait
+            }
+            Err(fault) => Found::Failed(fault),
+        }
+    }
+
+    /// Begins a connection; what must come first on it is in its buffers already.
+    pub(crate) fn dial(&mut self, key: Key<Endpoint>, session: Session, state: State) -> Result<Key<Conn>, Fault> {
+        let credentials = self.credentials.clone();
+        let Some(endpoint) = self.routes.endpoints.get_mut(key) else { return Err(Fault::Connect) };
+        let outbound = endpoint.outbound;
+        if outbound && endpoint.spec.addr.ip().is_loopback() && !self.config.loopback_targets {
+            return Err(Fault::Loop);
+        }
+        let mut conn = Conn::new(if outbound { Role::PeerOut } else { Role::AppOut }, state);
+        if let Some(peer) = endpoint.peer() {
+            let direct = endpoint.spec.inbound_port.is_some();
+            let credentials = credentials.ok_or(Fault::Connect)?;
+            let config = match &endpoint.client {
+                Some((epoch, config)) if *epoch == self.epoch => config.clone(),
+                _ => tls::client_for(&credentials, peer, direct),
+            };
+            let mut tls = tls::Session::client(config.clone(), &peer.server_name).map_err(|_| Fault::Connect)?;
+            tls.feed(&mut [], &mut Vec::new(), &mut conn.wire);
+            conn.session = Some(tls);
+            if direct {
+                header(&mut conn.out, &endpoint.spec, session);
+            }
+            endpoint.client = Some((self.epoch, config));
+        }
+        conn.endpoint = key;
+        endpoint.users += 1;
+        let addr = endpoint.dial_addr();
+        self.tally.dialed(&mut conn, endpoint);
+        let conn = self.conns.insert(conn);
+        self.io.dials.push((conn, addr));
+        let limit = self.side(outbound).connect_timeout.as_millis() as u64;
+        self.alarm(conn, limit.max(1));
+        Ok(conn)
+    }
+
+    /// A dialed HTTP connection is up.
+    pub(crate) fn pool_up(&mut self, key: Key<Conn>) {
+        self.alarm(key, 0);
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let at = conn.endpoint;
+        let h1 = matches!(conn.state, State::Client1(_));
+        let dialing = conn.flags.has(Flags::DIALING);
+        conn.flags.clear(Flags::DIALING);
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
+        endpoint.failures = 0;
+        endpoint.avoid_until = 0;
+        if !h1 {
+            let waiting = std::mem::take(&mut endpoint.waiting2);
+            self.io.retry.extend(waiting);
+            self.link_keepalive(key);
+            return;
+        }
+        if dialing {
+            endpoint.dialing1 -= 1;
+        }
+        self.h1_free(key, at);
+    }
+
+    /// An HTTP/1 connection has nothing to do: whoever waits gets it, else it is kept for a while.
+    pub(crate) fn h1_free(&mut self, key: Key<Conn>, at: Key<Endpoint>) {
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return self.kill(key, false) };
+        let limit = if endpoint.outbound { &self.config.outbound_side } else { &self.config.inbound_side };
+        if endpoint.retired && endpoint.waiting1.is_empty() || endpoint.idle_live >= limit.pool_max {
+            return self.kill(key, false);
+        }
+        let idle = limit.pool_idle.as_millis() as u64;
+        if endpoint.idle.len() > 2 * endpoint.idle_live + 16 {
+            let conns = &self.conns;
+            endpoint.idle.retain(|&conn| conns.has(conn));
+        }
+        endpoint.idle.push(key);
+        endpoint.idle_live += 1;
+        while let Some(next) = endpoint.waiting1.pop_front() {
+            // Some have given up waiting.
+            if self.exchanges.get(next).is_some_and(|x| x.waiting.is_some()) {
+                self.io.retry.push(next);
+                break;
+            }
+        }
+        self.alarm(key, idle.max(1));
+    }
+
+    /// An unused HTTP/1 connection is gone.
+    pub(crate) fn h1_unkept(&mut self, at: Key<Endpoint>) {
+        if let Some(endpoint) = self.routes.endpoints.get_mut(at) {
+            endpoint.idle_live -= 1;
+        }
+    }
+
+    /// A connection could not be made: the endpoint is left alone for a while, those who waited for it look elsewhere.
+    pub(crate) fn dial_failed(&mut self, at: Key<Endpoint>, h1: bool) {
+        let now = self.millis();
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
+        let longest = if endpoint.outbound { 60_000 } else { 10_000 };
+        let backoff = (100u64 << endpoint.failures.min(10)).min(longest);
+        endpoint.failures += 1;
+        endpoint.avoid_until = now + backoff;
+        let waiting: Vec<_> = if h1 {
+            endpoint.dialing1 -= 1;
+            let exchanges = &self.exchanges;
+            endpoint.waiting1.retain(|&ex| exchanges.get(ex).is_some_and(|x| x.waiting.is_some()));
+            endpoint.waiting1.pop_front().into_iter().collect()
+        } else {
+            endpoint.waiting2.drain(..).collect()
+        };
+        self.wheel.insert(now + backoff, Timer::Endpoint(at));
+        self.set_ready(at, false);
+        for exchange in waiting {
+            self.exchange_undialed(exchange);
+        }
+    }
+
+    /// The same for the connection of an opaque pair.
+    pub(crate) fn dial_failed_opaque(&mut self, at: Key<Endpoint>) {
+        let now = self.millis();
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
+        let backoff = (100u64 << endpoint.failures.min(10)).min(60_000);
+        endpoint.failures += 1;
+        endpoint.avoid_until = now + backoff;
+        self.wheel.insert(now + backoff, Timer::Endpoint(at));
+        self.set_ready(at, false);
+    }
+
+    /// An endpoint's time of being left alone, or its breaker's, is over.
+    pub(crate) fn endpoint_alarm(&mut self, at: Key<Endpoint>) {
+        let (millis, now) = (self.millis(), self.now);
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
+        if endpoint.avoid_until > millis {
+            return;
+        }
+        endpoint.avoid_until = 0;
+        if endpoint.breaker.wake().is_some_and(|at| at > now) {
+            return;
+        }
+        self.set_ready(at, true);
+    }
+
+    pub(crate) fn set_ready(&mut self, at: Key<Endpoint>, ready: bool) {
+        let Some(endpoint) = self.routes.endpoints.get(at) else { return };
+        let (path, id) = (endpoint.path, endpoint.id);
+        let (Some(state), Some(id)) = (self.routes.paths.get_mut(path), id) else { return };
+        state.pool.set_ready(id, ready);
+        self.members_counted(path);
+        if ready {
+            self.path_ready(path);
+        }
+    }
+}
+
+fn header(out: &mut Vec<u8>, spec: &Arc<table::outbound::Endpoint>, session: Session) {
+    let named = spec.authority.as_deref().and_then(|name| name.rsplit_once(':'));
+    let (name, port) = match named.and_then(|(name, port)| Some((name, port.parse().ok()?))) {
+        Some(named) => named,
+        None => (spec.authority.as_deref().unwrap_or(""), spec.addr.port()),
+    };
+    transport_header::encode(out, &Header { port, name, session });
+}

@@ -1,0 +1,268 @@
+//! An engine on epoll: readiness to bytes, wishes to system calls, one turn after another.
+//!
+//! In: sockets, letters, time. Out: calls of the engine, in the order accept, read, settle.
+//! Limits: `BATCH` accepts per listener and turn, one read of `SCRATCH` bytes per connection and turn.
+//! Never here: what the bytes mean.
+
+use crate::base::conn::{Conn, Role};
+use crate::base::slab::Key;
+use crate::config::Config;
+use crate::engine::{Engine, Life, Net};
+use crate::run::mailbox::Mailbox;
+use sock::{Events, Listener, Poll, Ready, Socket};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SCRATCH: usize = 64 << 10;
+const EVENTS: usize = 256;
+const BATCH: usize = 64;
+/// Tokens with this bit are not connections.
+const SPECIAL: u64 = 1 << 63;
+const WAKER: u64 = SPECIAL | 1 << 32;
+
+/// A bound listener.
+pub(crate) struct Bound {
+    pub(crate) listener: Listener,
+    pub(crate) role: Role,
+    pub(crate) addr: SocketAddr,
+}
+
+/// A connection's socket.
+struct Slot {
+    socket: Socket,
+    key: Key<Conn>,
+    /// The kernel may have bytes, or an end, that were not read yet.
+    readable: bool,
+    /// In the list of those to be read again.
+    again: bool,
+    connected: bool,
+    /// The kernel has said that an end or error is to come: read until it does.
+    end: bool,
+}
+
+/// The sockets of a worker, as the engine sees them.
+struct Sockets {
+    poll: Poll,
+    config: Arc<Config>,
+    slots: Vec<Option<Slot>>,
+    again: Vec<Key<Conn>>,
+}
+
+/// A worker thread.
+pub(crate) struct Driver {
+    engine: Engine,
+    sockets: Sockets,
+    listeners: Vec<Bound>,
+    mailbox: Arc<Mailbox>,
+    began: Instant,
+    scratch: Vec<u8>,
+    listening: bool,
+}
+
+impl Sockets {
+    fn get(&mut self, key: Key<Conn>) -> Option<&mut Slot> {
+        self.slots.get_mut(key.index as usize)?.as_mut().filter(|slot| slot.key == key)
+    }
+
+    fn put(&mut self, key: Key<Conn>, socket: Socket, connected: bool) -> io::Result<()> {
+        self.poll.add(&socket, key.token())?;
+        let index = key.index as usize;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(Slot { socket, key, readable: false, again: false, connected, end: false });
+        Ok(())
+    }
+}
+
+impl Net for Sockets {
+    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool) -> io::Result<()> {
+        let socket = Socket::connect(addr)?;
+        socket.nodelay();
+        let side = if outbound { &self.config.outbound_side } else { &self.config.inbound_side };
+        if let Some(idle) = side.connect_keepalive {
+            socket.keepalive(idle);
+        }
+        if let Some(limit) = side.connect_user_timeout {
+            socket.user_timeout(limit);
+        }
+        self.put(key, socket, false)
+    }
+
+    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>> {
+        match self.get(key) {
+            Some(slot) => slot.socket.send(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn finish(&mut self, key: Key<Conn>) {
+        if let Some(slot) = self.get(key) {
+            slot.socket.shutdown_write();
+        }
+    }
+
+    fn close(&mut self, key: Key<Conn>, reset: bool) {
+        if let Some(place) = self.slots.get_mut(key.index as usize)
+            && let Some(slot) = place.take_if(|slot| slot.key == key)
+            && reset
+        {
+            slot.socket.reset_on_close();
+        }
+    }
+
+    fn thirsty(&mut self, key: Key<Conn>) {
+        if let Some(slot) = self.get(key)
+            && slot.readable
+            && !slot.again
+        {
+            slot.again = true;
+            self.again.push(key);
+        }
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(engine: Engine, config: Arc<Config>, mailbox: Arc<Mailbox>, listeners: Vec<Bound>) -> io::Result<Driver> {
+        let poll = Poll::new()?;
+        poll.add_listener(&mailbox.waker, WAKER)?;
+        let sockets = Sockets { poll, config, slots: Vec::new(), again: Vec::new() };
+        let began = Instant::now();
+        Ok(Driver { engine, sockets, listeners, mailbox, began, scratch: vec![0; SCRATCH], listening: false })
+    }
+
+    /// Turns until the drain is over.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::new(EVENTS);
+        while self.engine.life != Life::Over {
+            let limit = if self.sockets.again.is_empty() { self.engine.sleep().map(Duration::from_millis) } else { Some(Duration::ZERO) };
+            if self.sockets.poll.wait(&mut events, limit).is_err() {
+                return;
+            }
+            self.engine.tick(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            let again = std::mem::take(&mut self.sockets.again);
+            for key in again {
+                if let Some(slot) = self.sockets.get(key) {
+                    slot.again = false;
+                }
+                self.read(key);
+            }
+            for index in 0..events.len() {
+                self.event(events.get(index));
+            }
+            self.engine.settle(&mut self.sockets);
+        }
+    }
+
+    fn event(&mut self, ready: Ready) {
+        if ready.token == WAKER {
+            return self.letters();
+        }
+        if ready.token & SPECIAL != 0 {
+            return self.accept((ready.token & !SPECIAL) as usize);
+        }
+        let key = Key::from_token(ready.token);
+        let Some(slot) = self.sockets.get(key) else { return };
+        if ready.write {
+            if !slot.connected {
+                if slot.socket.take_error().is_some() {
+                    return self.engine.broken(key);
+                }
+                slot.connected = true;
+                self.engine.connected(key);
+            } else {
+                self.engine.writable(key);
+            }
+        }
+        if ready.read {
+            if let Some(slot) = self.sockets.get(key) {
+                slot.readable = true;
+                slot.end |= ready.end;
+            }
+            self.read(key);
+        }
+    }
+
+    /// One read, if the engine wants it. Edge-triggered: what is left is read in the next turn.
+    fn read(&mut self, key: Key<Conn>) {
+        if !self.engine.wants_read(key) {
+            return;
+        }
+        let Some(slot) = self.sockets.get(key) else { return };
+        if !slot.connected {
+            return;
+        }
+        match slot.socket.recv(&mut self.scratch) {
+            Ok(Some(0)) => {
+                slot.readable = false;
+                self.engine.ended(key);
+            }
+            Ok(Some(n)) => {
+                slot.readable = n == self.scratch.len() || slot.end;
+                self.engine.input(key, &mut self.scratch[..n]);
+                if let Some(slot) = self.sockets.get(key)
+                    && slot.readable
+                    && !slot.again
+                {
+                    slot.again = true;
+                    self.sockets.again.push(key);
+                }
+            }
+            Ok(None) => slot.readable = false,
+            Err(_) => self.engine.broken(key),
+        }
+    }
+
+    fn letters(&mut self) {
+        self.mailbox.waker.clear();
+        for tell in self.mailbox.empty() {
+            self.engine.told(tell);
+        }
+        if self.engine.life != Life::Serving {
+            // Closing the listeners refuses new connections at once.
+            self.listeners.clear();
+        } else if !self.listening && self.engine.credentials.is_some() {
+            self.listening = true;
+            for (index, bound) in self.listeners.iter().enumerate() {
+                let _ = self.sockets.poll.add_listener(&bound.listener, SPECIAL | index as u64);
+            }
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..BATCH {
+            let Some(bound) = self.listeners.get(index) else { return };
+            match bound.listener.accept() {
+                Ok(Some((socket, remote))) => {
+                    let role = bound.role;
+                    self.accepted(role, socket, remote);
+                }
+                Ok(None) => return,
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                // Out of descriptors: level-triggered, the next turn tries again.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn accepted(&mut self, role: Role, socket: Socket, remote: SocketAddr) {
+        socket.nodelay();
+        let side = if role == Role::AppIn { &self.sockets.config.outbound_side } else { &self.sockets.config.inbound_side };
+        if let Some(idle) = side.accept_keepalive {
+            socket.keepalive(idle);
+        }
+        if let Some(limit) = side.accept_user_timeout {
+            socket.user_timeout(limit);
+        }
+        let Ok(local) = socket.local_addr() else { return };
+        let original = socket.original_dst().ok();
+        #[cfg(test)]
+        let original = crate::run::tests::original(local).or(original);
+        let Some(key) = self.engine.accepted(role, remote, original, local) else { return };
+        if self.sockets.put(key, socket, true).is_err() {
+            self.engine.broken(key);
+        }
+    }
+}

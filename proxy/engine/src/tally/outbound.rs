@@ -1,0 +1,154 @@
+//! Outbound requests as metrics: by endpoint, and by parent, route and backend.
+
+use crate::base::slab::Key;
+use crate::engine::Engine;
+use crate::route::endpoint::Endpoint;
+use crate::route::path::Path;
+use crate::route::target::Target;
+use crate::tally::tcp::{label, target, tls_out};
+use crate::tally::{Families, Labels, REQUESTS, borrowed};
+use crate::traffic::exchange::{Exchange, Facts};
+use metrics::{Gauge, families};
+use table::Meta;
+use table::outbound::{self as spec, Rule, Split};
+
+static HTTP: Families = Families {
+    requests: &families::OUTBOUND_HTTP_BACKEND_REQUESTS_TOTAL,
+    responses: &families::OUTBOUND_HTTP_BACKEND_STATUSES_TOTAL,
+    latency: None,
+    classified: false,
+};
+
+static GRPC: Families = Families {
+    requests: &families::OUTBOUND_GRPC_BACKEND_REQUESTS_TOTAL,
+    responses: &families::OUTBOUND_GRPC_BACKEND_STATUSES_TOTAL,
+    latency: None,
+    classified: false,
+};
+
+/// Endpoints of a path, as told last.
+pub(crate) struct Members {
+    ready: Gauge,
+    pending: Gauge,
+    last: (i64, i64),
+}
+
+/// D: `dst_*` and `zone_locality`.
+pub(crate) fn endpoint_labels(labels: &mut Labels, endpoint: &Endpoint) {
+    for (name, value) in endpoint.spec.labels.iter() {
+        if &**name == "zone_locality" {
+            label(labels, "zone_locality", &**value);
+        } else {
+            label(labels, &format!("dst_{name}"), &**value);
+        }
+    }
+}
+
+/// P or B.
+fn resource(labels: &mut Labels, prefix: &str, meta: &Meta) {
+    let port = if meta.port == 0 { String::new() } else { meta.port.to_string() };
+    for (name, value) in [
+        ("group", &*meta.group),
+        ("kind", &*meta.kind),
+        ("namespace", &*meta.namespace),
+        ("name", &*meta.name),
+        ("port", port.as_str()),
+        ("section_name", &*meta.section),
+    ] {
+        label(labels, &format!("{prefix}_{name}"), value);
+    }
+}
+
+impl Engine {
+    /// A request goes to an endpoint: counted there, and its answer too.
+    pub(crate) fn endpoint_series(&mut self, ex: Key<Exchange>, at: Key<Endpoint>) {
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
+        let series = match endpoint.series {
+            Some(series) => series,
+            None => {
+                let mut labels = Labels::new();
+                label(&mut labels, "direction", "outbound");
+                label(&mut labels, "authority", &*endpoint.authority);
+                target(&mut labels, endpoint.spec.addr);
+                tls_out(&mut labels, endpoint);
+                endpoint_labels(&mut labels, endpoint);
+                let series = self.tally.series(labels, REQUESTS);
+                endpoint.series = Some(series);
+                series
+            }
+        };
+        self.tally.began(series);
+        if let Some(x) = self.exchanges.get_mut(ex) {
+            x.series = series;
+        }
+    }
+
+    /// A request goes by a rule and an arm of its split to a backend.
+    pub(crate) fn backend_series(
+        &mut self,
+        ex: Key<Exchange>,
+        key: Key<Target>,
+        table: &spec::Target,
+        rule: &Rule,
+        index: u16,
+        arm: u16,
+    ) {
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        let grpc = x.facts.has(Facts::GRPC);
+        let name = (index, arm << 1 | u16::from(grpc));
+        let Some(target) = self.routes.targets.get_mut(key) else { return };
+        let series = match target.series.iter().find(|(known, _)| *known == name) {
+            Some(&(_, series)) => series,
+            None => {
+                let arms = match &rule.split {
+                    Split::First(arms) | Split::Random(arms) => &arms[..],
+                    _ => &[],
+                };
+                let backend = arms.get(arm as usize).and_then(|arm| table.backends.get(arm.backend as usize));
+                let Some(backend) = backend else { return };
+                let mut labels = Labels::new();
+                resource(&mut labels, "parent", &table.parent);
+                for (name, value) in [
+                    ("route_group", &rule.route.group),
+                    ("route_kind", &rule.route.kind),
+                    ("route_namespace", &rule.route.namespace),
+                    ("route_name", &rule.route.name),
+                ] {
+                    label(&mut labels, name, &**value);
+                }
+                resource(&mut labels, "backend", &backend.meta);
+                let series = self.tally.series(labels, if grpc { GRPC } else { HTTP });
+                target.series.push((name, series));
+                series
+            }
+        };
+        x.backend_series = series;
+        self.tally.began(series);
+    }
+
+    /// Gauges of a path's endpoints, under the first parent and backend that use it.
+    pub(crate) fn members_gauges(&mut self, key: Key<Path>, parent: &Meta, backend: &Meta) {
+        let Some(path) = self.routes.paths.get_mut(key).filter(|path| path.gauges.is_none()) else { return };
+        let mut labels = Labels::new();
+        resource(&mut labels, "parent", parent);
+        resource(&mut labels, "backend", backend);
+        let gauge = |state: &str| {
+            let mut labels = borrowed(&labels);
+            labels.push(("endpoint_state", state));
+            self.tally.registry.gauge(&families::OUTBOUND_HTTP_BALANCER_ENDPOINTS, &labels)
+        };
+        path.gauges = Some(Members { ready: gauge("ready"), pending: gauge("pending"), last: (0, 0) });
+        self.members_counted(key);
+    }
+
+    /// The number of endpoints, or of ready ones, may have changed.
+    pub(crate) fn members_counted(&mut self, key: Key<Path>) {
+        let Some(path) = self.routes.paths.get_mut(key) else { return };
+        let (all, ready) = path.pool.counts();
+        let Some(members) = &mut path.gauges else { return };
+        let now = (ready as i64, (all - ready) as i64);
+        self.tally.shard.gauge_add(members.ready, now.0 - members.last.0);
+        self.tally.shard.gauge_add(members.pending, now.1 - members.last.1);
+        members.last = now;
+    }
+}

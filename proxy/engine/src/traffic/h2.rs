@@ -1,0 +1,277 @@
+//! HTTP/2 connections of either role: events of the codec to exchanges and back.
+//!
+//! In: bytes. Out: heads and body pieces of exchanges. A stream's token is its exchange's key.
+//! Limits: the codec's windows, streams and buckets (`Config::h2`); beyond 1 MiB of unsent output nothing is read.
+
+use crate::config::Config;
+use crate::base::conn::{Conn, Flags, HIGH, State};
+use crate::base::slab::Key;
+use crate::engine::{Engine, Life};
+use crate::traffic::exchange::{Dir, Exchange};
+use crate::traffic::fault::Fault;
+use http::h2::{self, Code, Event, Role};
+
+/// An HTTP/2 connection.
+pub(crate) struct Link {
+    pub(crate) h2: h2::Conn,
+    pub(crate) role: Role,
+    /// Bodies that wait until less output is unsent.
+    pub(crate) held: Vec<(Key<Exchange>, Dir)>,
+    /// A ping is out.
+    pinged: bool,
+    /// The peer has spoken.
+    heard: bool,
+    /// Takes no more streams of ours; goes when the last has ended.
+    retired: bool,
+}
+
+impl Link {
+    pub(crate) fn new(role: Role, config: &h2::Config, now: u64, out: &mut Vec<u8>) -> Link {
+        let h2 = h2::Conn::new(role, config, now, out);
+        Link { h2, role, held: Vec::new(), pinged: false, heard: false, retired: false }
+    }
+}
+
+/// What we announce.
+pub(crate) fn settings(config: &Config, role: Role) -> h2::Config {
+    h2::Config {
+        stream_window: config.h2.stream_window,
+        connection_window: config.h2.connection_window,
+        header_list: u32::try_from(config.h2.max_head).unwrap_or(u32::MAX),
+        max_streams: if role == Role::Server { config.h2.max_streams } else { config.h2.streams_per_link },
+        ..h2::Config::default()
+    }
+}
+
+impl Engine {
+    fn link(&mut self, key: Key<Conn>) -> Option<&mut Link> {
+        match &mut self.conns.get_mut(key)?.state {
+            State::Link(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Frames. Returns how many bytes are done with.
+    pub(crate) fn link_step(&mut self, key: Key<Conn>, data: &[u8]) -> usize {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let (mut at, now) = (0, self.now);
+        loop {
+            let Some(conn) = self.conns.get_mut(key) else {
+                at = data.len();
+                break;
+            };
+            if conn.backlog() >= 4 * HIGH {
+                // Bodies stop at HIGH; what is above are answers the peer provokes and does not read.
+                conn.flags.set(Flags::PRESSED);
+                break;
+            }
+            let State::Link(link) = &mut conn.state else { break };
+            self.buffers.lend(&mut conn.out);
+            let before = conn.out.len();
+            let event = link.h2.recv(now, data, &mut at, &mut scratch, &mut conn.out);
+            let wrote = conn.out.len() > before;
+            if wrote && conn.flags.raise(Flags::DIRTY) {
+                self.io.dirty.push(key);
+            }
+            match event {
+                Ok(None) => break,
+                Ok(Some(event)) => self.link_event(key, event),
+                Err(_) => {
+                    self.link_broken(key);
+                    at = data.len();
+                    break;
+                }
+            }
+        }
+        self.scratch = scratch;
+        self.link_after(key);
+        at
+    }
+
+    /// After the events of one read: buffers back, and the end of a link that is done.
+    fn link_after(&mut self, key: Key<Conn>) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if conn.out.is_empty() {
+            self.buffers.give(&mut conn.out);
+        }
+        let State::Link(link) = &mut conn.state else { return };
+        if !std::mem::replace(&mut link.heard, true) {
+            conn.alarm.at = 0;
+            self.link_keepalive(key);
+        }
+        self.link_idle(key);
+    }
+
+    /// Ends a link that takes no more streams once the last one has ended.
+    pub(crate) fn link_idle(&mut self, key: Key<Conn>) {
+        let Some(link) = self.link(key) else { return };
+        if (link.retired || link.h2.going()) && link.h2.idle() {
+            self.close_after(key);
+        }
+    }
+
+    fn link_event(&mut self, key: Key<Conn>, event: Event<'_>) {
+        match event {
+            Event::Request { stream, head, end, length } => {
+                self.request(key, stream, &head, end, length, None);
+            }
+            Event::Response { token, head, end, length, .. } => {
+                let ex = Key::from_token(token);
+                if head.status < 200 {
+                    return self.interim(ex, &head);
+                }
+                if end {
+                    self.detach_up(ex, key);
+                }
+                self.response(ex, &head, end, length);
+            }
+            Event::Data { stream, token, data, end } => {
+                let (ex, dir) = (Key::from_token(token), self.dir_of(key));
+                if !self.exchanges.has(ex) {
+                    return self.link_release(key, stream, data.len());
+                }
+                self.body_in(ex, dir, data, end);
+            }
+            Event::Trailers { token, fields, .. } => {
+                let dir = self.dir_of(key);
+                self.trailers_in(Key::from_token(token), dir, &fields);
+            }
+            Event::Reset { token, code, .. } => self.link_reset(key, Key::from_token(token), code),
+            Event::Writable { token, .. } => {
+                let dir = if self.dir_of(key) == Dir::Request { Dir::Response } else { Dir::Request };
+                self.drain_pipe(Key::from_token(token), dir);
+            }
+            Event::Goaway { .. } => {}
+            Event::Pong { .. } => {
+                if let Some(link) = self.link(key) {
+                    link.pinged = false;
+                }
+            }
+            Event::Settings => self.link_room(key),
+        }
+    }
+
+    /// Which body arrives on this connection.
+    fn dir_of(&mut self, key: Key<Conn>) -> Dir {
+        if self.link(key).is_some_and(|link| link.role == Role::Client) { Dir::Response } else { Dir::Request }
+    }
+
+    fn link_release(&mut self, key: Key<Conn>, stream: h2::StreamId, n: usize) {
+        let Some(conn) = self.writer(key) else { return };
+        if let State::Link(link) = &mut conn.state {
+            link.h2.release(&mut conn.out, stream, n);
+        }
+    }
+
+    fn link_reset(&mut self, key: Key<Conn>, ex: Key<Exchange>, code: Code) {
+        if self.dir_of(key) == Dir::Request {
+            if let Some(x) = self.exchanges.get_mut(ex) {
+                x.down = Key::NONE;
+            }
+            return self.abandon(ex);
+        }
+        self.detach_up(ex, key);
+        if code == Code::NoError && self.exchanges.get(ex).is_some_and(|x| x.res.ended) {
+            return;
+        }
+        self.fail(ex, if code == Code::RefusedStream { &Fault::Loadshed } else { &Fault::Io });
+    }
+
+    /// A stream more may be opened: whoever waits for one tries again.
+    pub(crate) fn link_room(&mut self, key: Key<Conn>) {
+        let Some(conn) = self.conns.get(key) else { return };
+        if let Some(endpoint) = self.routes.endpoints.get_mut(conn.endpoint)
+            && !endpoint.waiting2.is_empty()
+        {
+            let waiting = std::mem::take(&mut endpoint.waiting2);
+            self.io.retry.extend(waiting);
+        }
+    }
+
+    /// The peer broke the protocol: its streams fail, the GOAWAY that the codec wrote is sent, then it ends.
+    fn link_broken(&mut self, key: Key<Conn>) {
+        let Some(link) = self.link(key) else { return };
+        let (tokens, client) = (link.h2.streams().map(|(_, token)| token).collect::<Vec<_>>(), link.role == Role::Client);
+        link.retired = true;
+        for token in tokens {
+            let ex = Key::from_token(token);
+            if client {
+                self.detach_up(ex, key);
+                self.fail(ex, &Fault::BadResponse);
+            } else {
+                if let Some(x) = self.exchanges.get_mut(ex) {
+                    x.down = Key::NONE;
+                }
+                self.abandon(ex);
+            }
+        }
+        self.close_after(key);
+    }
+
+    /// A link is gone with all its streams.
+    pub(crate) fn link_gone(&mut self, key: Key<Conn>, conn: &Conn, link: Link) {
+        let at = conn.endpoint;
+        if let Some(endpoint) = self.routes.endpoints.get_mut(at) {
+            endpoint.links.retain(|&link| link != key);
+        }
+        let client = link.role == Role::Client;
+        for (_, token) in link.h2.streams() {
+            let ex = Key::from_token(token);
+            if client {
+                self.detach_up(ex, key);
+                self.fail(ex, &Fault::Io);
+            } else {
+                self.abandon(ex);
+            }
+        }
+        if client && !conn.flags.has(Flags::UP) {
+            self.dial_failed(at, false);
+        } else if client && let Some(endpoint) = self.routes.endpoints.get_mut(at) {
+            let waiting = std::mem::take(&mut endpoint.waiting2);
+            self.io.retry.extend(waiting);
+        }
+    }
+
+    /// The endpoint has left: streams may finish, no new ones.
+    pub(crate) fn link_retire(&mut self, key: Key<Conn>) {
+        let Some(conn) = self.writer(key) else { return };
+        if !conn.flags.has(Flags::UP) {
+            return self.kill(key, false);
+        }
+        if let State::Link(link) = &mut conn.state {
+            link.retired = true;
+            link.h2.goaway(&mut conn.out, Code::NoError);
+        }
+        self.link_idle(key);
+    }
+
+    /// Says GOAWAY on an accepted link.
+    pub(crate) fn link_drain(&mut self, key: Key<Conn>) {
+        self.link_retire(key);
+    }
+
+    /// Pings at the configured interval while the link lives.
+    pub(crate) fn link_keepalive(&mut self, key: Key<Conn>) {
+        if let Some((interval, _)) = self.config.h2.keepalive {
+            self.alarm(key, interval.as_millis() as u64);
+        }
+    }
+
+    pub(crate) fn link_alarm(&mut self, key: Key<Conn>) {
+        let (keepalive, serving) = (self.config.h2.keepalive, self.life == Life::Serving);
+        let Some(conn) = self.conns.get(key) else { return };
+        let State::Link(link) = &conn.state else { return };
+        if !conn.flags.has(Flags::UP) || !link.heard && link.role == Role::Server || link.pinged {
+            return self.kill(key, true);
+        }
+        let Some((_, timeout)) = keepalive else { return };
+        let _: bool = serving;
+        if let Some(conn) = self.writer(key)
+            && let State::Link(link) = &mut conn.state
+        {
+            link.pinged = true;
+            link.h2.ping(&mut conn.out, *b"isthmus\0");
+        }
+        self.alarm(key, timeout.as_millis() as u64);
+    }
+}

@@ -1,0 +1,224 @@
+//! A request head onto a connection: found or waited for, written once it is up.
+//!
+//! In: an exchange with its endpoint chosen, the head to write. Out: the head in a connection's buffer, or the exchange in a queue.
+//! Limits: waiting requests by `Side::queue`, each until `Side::failfast`.
+
+use crate::base::conn::{Conn, State};
+use crate::base::slab::Key;
+use crate::base::wheel::Timer;
+use crate::engine::Engine;
+use crate::route::pool::Found;
+use crate::traffic::exchange::{Dir, Exchange, Facts, Waiting};
+use crate::traffic::fault::Fault;
+use http::h1::{self, Asked, Body, Ending, Framing};
+use http::h2::Refused;
+use http::stored::StoredRequest;
+use http::{Edit, Name, Request};
+use wire::transport_header::Session;
+
+/// What came of trying to send a request on.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Its head is written.
+    Sent,
+    /// It is in a queue; keep its head.
+    Wait,
+    /// It must be answered by us.
+    Fail(Fault),
+}
+
+impl Engine {
+    /// Writes the head on a connection of the exchange's endpoint.
+    pub(crate) fn send(
+        &mut self,
+        ex: Key<Exchange>,
+        head: &Request<'_>,
+        edit: &Edit<'_>,
+        upgrade: Option<&[u8]>,
+        http2: bool,
+    ) -> Outcome {
+        let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
+        let at = x.endpoint;
+        let found = if http2 { self.find_link(at, Session::Http2) } else { self.find_h1(at, Session::Http1) };
+        let up = match found {
+            Found::Ready(up) => up,
+            Found::Failed(fault) => return Outcome::Fail(fault),
+            Found::Wait => return self.await_conn(ex, http2),
+        };
+        if http2 {
+            match self.open_stream(ex, up, head, edit) {
+                Ok(()) => Outcome::Sent,
+                Err(_) => self.await_conn(ex, true),
+            }
+        } else {
+            self.write_h1(ex, up, head, edit, upgrade);
+            Outcome::Sent
+        }
+    }
+
+    fn await_conn(&mut self, ex: Key<Exchange>, http2: bool) -> Outcome {
+        let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
+        let Some(endpoint) = self.routes.endpoints.get_mut(x.endpoint) else { return Outcome::Fail(Fault::Connect) };
+        if http2 {
+            endpoint.waiting2.push_back(ex);
+        } else {
+            endpoint.waiting1.push_back(ex);
+        }
+        Outcome::Wait
+    }
+
+    fn open_stream(&mut self, ex: Key<Exchange>, up: Key<Conn>, head: &Request<'_>, edit: &Edit<'_>) -> Result<(), Refused> {
+        let Some(x) = self.exchanges.get_mut(ex) else { return Ok(()) };
+        let whole = x.facts.has(Facts::ASKED) && x.req.is_empty() && x.req.trailers.is_none();
+        let Some(conn) = self.conns.get_mut(up) else { return Err(Refused::Gone) };
+        let State::Link(link) = &mut conn.state else { return Err(Refused::Gone) };
+        self.buffers.lend(&mut conn.out);
+        let stream = link.h2.send_request(&mut conn.out, head, edit, whole, ex.token())?;
+        x.up = up;
+        x.up_stream = stream;
+        x.facts.set(Facts::UP2);
+        x.facts.set_if(Facts::SENT, whole);
+        self.mark(up);
+        Ok(())
+    }
+
+    fn write_h1(&mut self, ex: Key<Exchange>, up: Key<Conn>, head: &Request<'_>, edit: &Edit<'_>, upgrade: Option<&[u8]>) {
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        let whole = x.facts.has(Facts::ASKED) && x.req.is_empty() && x.req.trailers.is_none();
+        let framing = if !whole && x.length.is_none() {
+            Framing::Chunked
+        } else if whole && matches!(head.method, b"POST" | b"PUT" | b"PATCH") && !head.fields.has(Name::ContentLength) {
+            Framing::Length(0)
+        } else {
+            Framing::AsIs
+        };
+        x.req.chunked = framing == Framing::Chunked;
+        x.up = up;
+        x.up_stream = 0;
+        x.facts.set_if(Facts::SENT, whole);
+        x.facts.set_if(Facts::UPGRADE, upgrade.is_some());
+        let asked = Asked { head: x.facts.has(Facts::HEAD), connect: false, upgrade: upgrade.is_some() };
+        let Some(conn) = self.writer(up) else { return };
+        h1::write_request(&mut conn.out, head, edit, framing, upgrade.map_or(Ending::Keep, Ending::Upgrade));
+        if let State::Client1(client) = &mut conn.state {
+            client.ex = ex;
+            client.asked = asked;
+            client.headed = false;
+            client.body = Body::None;
+        }
+    }
+
+    /// Keeps the head of a request that waits, and sees to it that it does not wait for ever.
+    pub(crate) fn keep_waiting(&mut self, ex: Key<Exchange>, waiting: Box<Waiting>) {
+        let now = self.millis();
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        x.waiting = Some(waiting);
+        if !x.facts.has(Facts::QUEUED) {
+            x.facts.set(Facts::QUEUED);
+            self.tally.queued += 1;
+        }
+        if x.deadlines.failfast == 0 {
+            let side = if x.facts.has(Facts::OUTBOUND) || x.facts.has(Facts::GATEWAY) {
+                &self.config.outbound_side
+            } else {
+                &self.config.inbound_side
+            };
+            x.deadlines.failfast = now + (side.failfast.as_millis() as u64).max(1);
+            self.arm(ex);
+        }
+    }
+
+    /// A request's turn has come: policy, an endpoint or a connection may be there now.
+    pub(crate) fn dispatch_waiting(&mut self, ex: Key<Exchange>) {
+        let Some(waiting) = self.exchanges.get_mut(ex).and_then(|x| x.waiting.take()) else { return };
+        let outcome = self.route(ex, &waiting.head.view(), waiting.upgrade.as_deref());
+        match outcome {
+            Outcome::Sent => {
+                self.unqueue(ex);
+                if let Some(x) = self.exchanges.get_mut(ex) {
+                    x.deadlines.failfast = 0;
+                    self.drain_pipe(ex, Dir::Request);
+                }
+            }
+            Outcome::Wait => self.keep_waiting(ex, waiting),
+            Outcome::Fail(fault) => self.fail(ex, &fault),
+        }
+    }
+
+    fn unqueue(&mut self, ex: Key<Exchange>) {
+        if let Some(x) = self.exchanges.get_mut(ex)
+            && x.facts.has(Facts::QUEUED)
+        {
+            x.facts.clear(Facts::QUEUED);
+            self.tally.queued -= 1;
+        }
+    }
+
+    /// The connection a request waited for could not be made: another endpoint, or the end.
+    pub(crate) fn exchange_undialed(&mut self, ex: Key<Exchange>) {
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        if x.waiting.is_none() {
+            return;
+        }
+        x.tries = x.tries.saturating_add(1);
+        let app = self.routes.endpoints.get(x.endpoint).is_none_or(|endpoint| endpoint.path.is_none());
+        if app {
+            return self.fail(ex, &Fault::Connect);
+        }
+        self.unpick(ex, false);
+        self.io.retry.push(ex);
+    }
+
+    /// The exchange's endpoint has been retired while it waited there.
+    pub(crate) fn endpoint_unuse_waiting(&mut self, ex: Key<Exchange>) {
+        if self.exchanges.get(ex).is_some_and(|x| x.waiting.is_some()) {
+            self.unpick(ex, false);
+        }
+    }
+
+    /// Sets the exchange's alarm to its next deadline.
+    pub(crate) fn arm(&mut self, ex: Key<Exchange>) {
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        let d = &x.deadlines;
+        let idle = if d.idle_after > 0 { d.last + d.idle_after } else { 0 };
+        let next = [d.failfast, d.stream, d.response, idle].into_iter().filter(|&at| at > 0).min();
+        match next {
+            Some(at) => self.wheel.set(&mut x.alarm, at, Timer::Exchange(ex)),
+            None => x.alarm.at = 0,
+        }
+    }
+
+    pub(crate) fn exchange_alarm(&mut self, ex: Key<Exchange>) {
+        let now = self.millis();
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        if !self.wheel.due(&mut x.alarm, now, Timer::Exchange(ex)) {
+            return;
+        }
+        let d = &x.deadlines;
+        let past = |at: u64| at > 0 && at <= now;
+        if x.waiting.is_some() && past(d.failfast) {
+            return self.fail(ex, &Fault::Failfast);
+        }
+        if past(d.stream) {
+            return self.fail(ex, &Fault::Timeout("request timed out"));
+        }
+        if past(d.response) && !x.facts.has(Facts::ANSWERED) {
+            return self.fail(ex, &Fault::Timeout("response headers timed out"));
+        }
+        if d.idle_after > 0 && past(d.last + d.idle_after) {
+            return self.fail(ex, &Fault::Timeout("stream idle for too long"));
+        }
+        if x.waiting.is_none() {
+            x.deadlines.failfast = 0;
+        }
+        if x.facts.has(Facts::ANSWERED) {
+            x.deadlines.response = 0;
+        }
+        self.arm(ex);
+    }
+
+    /// A head that has to wait, copied.
+    pub(crate) fn stored(head: &Request<'_>, upgrade: Option<&[u8]>) -> Box<Waiting> {
+        Box::new(Waiting { head: StoredRequest::new(head), upgrade: upgrade.map(Into::into) })
+    }
+}
