@@ -25,7 +25,12 @@ def word(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
-        pytest.param(errors.IsthmusError("no such thing", hint="look elsewhere"), 1, "no such thing\n  hint: look elsewhere", id="refused"),
+        pytest.param(
+            errors.IsthmusError("no such thing", hint="look elsewhere"),
+            1,
+            "no such thing\n  hint: look elsewhere",
+            id="refused",
+        ),
         pytest.param(errors.BadValue("--rps", "x", "10"), 2, "--rps is 'x'", id="bad value"),
         pytest.param(errors.Unreachable("east does not answer"), 3, "east does not answer", id="unreachable"),
         pytest.param(click.UsageError("what?"), 2, "what?", id="usage"),
@@ -59,7 +64,7 @@ def test_an_integer_a_command_returns_is_the_exit_code(word):
 )
 def test_the_cluster_may_be_named_before_or_after_the_word(word, line, context, namespace):
     seen: list[scope.Scope] = []
-    word(scope.flags(lambda scope: seen.append(scope)))
+    word(scope.flags(seen.append))
     assert main.main(line) == 0
     assert (seen[0].context, seen[0].control_ns) == (context, namespace)
 

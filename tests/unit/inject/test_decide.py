@@ -7,40 +7,44 @@ from isthmus.errors import BadValue
 from isthmus.inject import decide
 from tests.unit.inject import builders as b
 
-I = names.INJECT
+ASK = names.INJECT
 
 
 @pytest.mark.parametrize(
     ("pod", "space", "mode", "skip"),
     [
         pytest.param(b.pod(), {}, "", "injection_enable_annotation_absent", id="nobody asked"),
-        pytest.param(b.pod(), {I: "enabled"}, "enabled", "", id="the namespace asks"),
-        pytest.param(b.pod({I: "enabled"}), {}, "enabled", "", id="the pod asks"),
-        pytest.param(b.pod({I: "ingress"}), {}, "ingress", "", id="ingress"),
+        pytest.param(b.pod(), {ASK: "enabled"}, "enabled", "", id="the namespace asks"),
+        pytest.param(b.pod({ASK: "enabled"}), {}, "enabled", "", id="the pod asks"),
+        pytest.param(b.pod({ASK: "ingress"}), {}, "ingress", "", id="ingress"),
         pytest.param(
-            b.pod({I: "disabled"}), {I: "enabled"}, "", "injection_disable_annotation_present", id="the pod wins: off"
+            b.pod({ASK: "disabled"}),
+            {ASK: "enabled"},
+            "",
+            "injection_disable_annotation_present",
+            id="the pod wins: off",
         ),
-        pytest.param(b.pod({I: "enabled"}), {I: "disabled"}, "enabled", "", id="the pod wins: on"),
+        pytest.param(b.pod({ASK: "enabled"}), {ASK: "disabled"}, "enabled", "", id="the pod wins: on"),
         pytest.param(
-            b.pod({I: "yes"}), {I: "enabled"}, "", "invalid_inject_annotation_at_workload", id="nonsense on the pod"
+            b.pod({ASK: "yes"}), {ASK: "enabled"}, "", "invalid_inject_annotation_at_workload", id="nonsense on the pod"
         ),
-        pytest.param(b.pod(), {I: "yes"}, "", "invalid_inject_annotation_at_ns", id="nonsense on the namespace"),
-        pytest.param(b.pod({I: "enabled"}, hostNetwork=True), {}, "", "host_network_enabled", id="host network"),
+        pytest.param(b.pod(), {ASK: "yes"}, "", "invalid_inject_annotation_at_ns", id="nonsense on the namespace"),
+        pytest.param(b.pod({ASK: "enabled"}, hostNetwork=True), {}, "", "host_network_enabled", id="host network"),
         pytest.param(
-            b.pod({I: "enabled"}, initContainers=[{"name": "linkerd-proxy"}]),
+            b.pod({ASK: "enabled"}, initContainers=[{"name": "linkerd-proxy"}]),
             {},
             "",
             "sidecar_already_exists",
             id="meshed",
         ),
         pytest.param(
-            b.pod({I: "enabled"}, initContainers=[{"name": "istio-proxy"}]),
+            b.pod({ASK: "enabled"}, initContainers=[{"name": "istio-proxy"}]),
             {},
             "",
             "sidecar_already_exists",
             id="of another mesh",
         ),
-        pytest.param({"metadata": None, "spec": None}, {I: "enabled"}, "enabled", "", id="nulls are nothing"),
+        pytest.param({"metadata": None, "spec": None}, {ASK: "enabled"}, "enabled", "", id="nulls are nothing"),
     ],
 )
 def test_verdict(pod, space, mode, skip):
