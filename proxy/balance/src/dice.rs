@@ -10,7 +10,8 @@ impl Dice {
         Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// 64 random bits.
+    /// 64 random bits. Not an iterator: it never ends and is asked for numbers of other shapes too.
+    #[allow(clippy::should_implement_trait)]
     #[inline]
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;

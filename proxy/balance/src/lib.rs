@@ -5,6 +5,8 @@
 //! Rooms: [`dice`], [`ewma`] (how slow is it), [`pool`] (endpoints and the pick), [`breaker`] (leave a failing one
 //! alone), [`failfast`] (stop queueing when nobody is there), [`split`] (weights between backends).
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod breaker;
 pub mod dice;
 pub mod ewma;

@@ -99,3 +99,67 @@ pub fn timeout(fields: &Fields<'_>) -> Option<u64> {
     };
     Some(number(digits)?.saturating_mul(scale))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{self, Limits};
+    use crate::head::Scratch;
+
+    fn with<R>(field: &str, look: impl FnOnce(&Request<'_>) -> R) -> R {
+        let input = format!("POST / HTTP/1.1\r\nhost: a\r\n{field}\r\n\r\n");
+        let mut scratch = Scratch::new();
+        look(&h1::request(input.as_bytes(), &mut scratch, &Limits::default()).unwrap().unwrap().request)
+    }
+
+    #[test]
+    fn content_type_tells() {
+        for (value, is) in [
+            ("application/grpc", true),
+            ("Application/gRPC", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;x=y", true),
+            ("application/grpc-web", false),
+            ("application/json", false),
+            ("", false),
+        ] {
+            assert_eq!(with(&format!("content-type: {value}"), is_grpc), is, "{value}");
+        }
+        assert!(!with("x: y", is_grpc));
+    }
+
+    #[test]
+    fn case_40_timeouts_cannot_overflow() {
+        for (value, nanos) in [
+            ("1S", Some(1_000_000_000)),
+            ("99999999H", Some(u64::MAX)),
+            ("250m", Some(250_000_000)),
+            ("5u", Some(5_000)),
+            ("7n", Some(7)),
+            ("2M", Some(120_000_000_000)),
+            ("999999999S", None),
+            ("S", None),
+            ("1", None),
+            ("-1S", None),
+            ("1x", None),
+            ("", None),
+        ] {
+            assert_eq!(with(&format!("grpc-timeout: {value}"), |request| timeout(&request.fields)), nanos, "{value}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_numbers_or_unknown() {
+        for (value, wanted) in
+            [("0", Status::Ok), ("14", Status::Unavailable), ("17", Status::Unknown), ("x", Status::Unknown)]
+        {
+            assert_eq!(
+                with(&format!("grpc-status: {value}"), |request| status(&request.fields)),
+                Some(wanted),
+                "{value}"
+            );
+        }
+        assert_eq!(with("x: y", |request| status(&request.fields)), None);
+        assert_eq!((Status::of_http(503), Status::of_http(418)), (Status::Unavailable, Status::Unknown));
+    }
+}

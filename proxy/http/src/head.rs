@@ -119,7 +119,8 @@ impl<'a> Fields<'a> {
     fn field(&self, slot: &Slot) -> Field<'a> {
         let id = name_of(slot.id);
         let value = part(self.base, slot.value_at, slot.value_len);
-        let name = if id.known() { id.text().as_bytes() } else { part(self.base, slot.name_at, u32::from(slot.name_len)) };
+        let name =
+            if id.known() { id.text().as_bytes() } else { part(self.base, slot.name_at, u32::from(slot.name_len)) };
         Field { id, name, value }
     }
 
@@ -141,7 +142,10 @@ impl<'a> Fields<'a> {
     #[inline]
     pub(crate) fn onward(&self) -> impl Iterator<Item = (Field<'a>, bool)> + use<'a> {
         let fields = *self;
-        self.slots.iter().filter(|slot| slot.flags & SKIP == 0).map(move |slot| (fields.field(slot), slot.flags & SENSITIVE != 0))
+        self.slots
+            .iter()
+            .filter(|slot| slot.flags & SKIP == 0)
+            .map(move |slot| (fields.field(slot), slot.flags & SENSITIVE != 0))
     }
 
     /// Whether a field with this name came. One bit test.

@@ -5,6 +5,8 @@
 //! Rooms: [`names`] and [`head`] (what both versions share), [`h1`], [`h2`], [`path`] (one normal form),
 //! [`orig_proto`] (HTTP/1 carried over HTTP/2), [`refuse`] (our own answers), [`grpc`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod grpc;
 pub mod h1;
 pub mod h2;

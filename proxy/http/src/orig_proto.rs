@@ -50,3 +50,45 @@ pub fn restore<'a>(request: &Request<'a>) -> (Request<'a>, Option<OrigProto>) {
     let form = if was.absolute && request.form == Form::Origin { Form::Absolute } else { request.form };
     (Request { version: was.version, form, ..*request }, Some(was))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{self, Limits};
+    use crate::head::Scratch;
+
+    fn read_back(value: &str) -> Option<OrigProto> {
+        let input = format!("GET / HTTP/1.1\r\nhost: a\r\nl5d-orig-proto: {value}\r\n\r\n");
+        let mut scratch = Scratch::new();
+        let head = h1::request(input.as_bytes(), &mut scratch, &Limits::default()).unwrap().unwrap();
+        restore(&Request { version: Version::H2, ..head.request }).1
+    }
+
+    #[test]
+    fn what_is_said_is_read() {
+        for version in [Version::Http10, Version::Http11] {
+            for (form, absolute) in [(Form::Origin, false), (Form::Absolute, true), (Form::Asterisk, false)] {
+                let said = std::str::from_utf8(value(version, form).unwrap()).unwrap();
+                assert_eq!(read_back(said), Some(OrigProto { version, absolute }), "{said}");
+            }
+        }
+        assert_eq!((value(Version::H2, Form::Origin), field(Version::H2, Form::Origin)), (None, None));
+    }
+
+    #[test]
+    fn nonsense_is_passed_over() {
+        for value in ["", "HTTP/2.0", "http/1.1", "HTTP/1", "HTTP/1.2; absolute-form"] {
+            assert_eq!(read_back(value), None, "{value}");
+        }
+        assert_eq!(read_back("HTTP/1.1;absolute-form").map(|was| was.absolute), Some(true));
+    }
+
+    #[test]
+    fn the_form_comes_back() {
+        let input = b"GET / HTTP/1.1\r\nhost: a\r\nl5d-orig-proto: HTTP/1.0; absolute-form\r\n\r\n";
+        let mut scratch = Scratch::new();
+        let head = h1::request(input, &mut scratch, &Limits::default()).unwrap().unwrap();
+        let (request, _) = restore(&Request { version: Version::H2, ..head.request });
+        assert_eq!((request.version, request.form), (Version::Http10, Form::Absolute));
+    }
+}

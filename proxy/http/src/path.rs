@@ -86,7 +86,11 @@ fn decode(path: &[u8], room: &mut Vec<u8>) -> Result<(), BadPath> {
                     b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => room.push(byte),
                     _ => {
                         overlong(path, i, byte)?;
-                        room.extend_from_slice(&[b'%', path[i + 1].to_ascii_uppercase(), path[i + 2].to_ascii_uppercase()]);
+                        room.extend_from_slice(&[
+                            b'%',
+                            path[i + 1].to_ascii_uppercase(),
+                            path[i + 2].to_ascii_uppercase(),
+                        ]);
                     }
                 }
                 i += 3;
@@ -156,7 +160,7 @@ fn resolve(room: &mut Vec<u8>) -> Result<(), BadPath> {
         let end = room[read + 1..].iter().position(|b| *b == b'/').map_or(room.len(), |n| read + 1 + n);
         let last = end == room.len();
         match &room[read + 1..end] {
-            b"" if !last && !(write > 0 && room[write - 1] == b':') => {}
+            b"" if !last && !room[..write].ends_with(b":") => {}
             b"." if !last => {}
             b"." => {
                 room[write] = b'/';

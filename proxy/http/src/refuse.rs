@@ -80,7 +80,12 @@ pub fn http1(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
 }
 
 /// Sends the whole refusal on an HTTP/2 stream.
-pub fn http2(conn: &mut h2::Conn, out: &mut Vec<u8>, stream: h2::StreamId, refusal: &Refusal<'_>) -> Result<(), h2::Refused> {
+pub fn http2(
+    conn: &mut h2::Conn,
+    out: &mut Vec<u8>,
+    stream: h2::StreamId,
+    refusal: &Refusal<'_>,
+) -> Result<(), h2::Refused> {
     with_head(refusal, Version::H2, |head, edit| conn.send_response(out, stream, head, edit, true))
 }
 
@@ -128,5 +133,93 @@ pub fn reason(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         508 => "Loop Detected",
         _ => "Unassigned",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h2::{Config, Conn, Event, Role};
+    use crate::head::{Form, Request, Scratch};
+
+    const REFUSAL: Refusal<'static> = Refusal {
+        status: 503,
+        grpc: Status::Unavailable,
+        message: "no endpoint\r\nof 100% web",
+        close: false,
+        meshed: true,
+        is_grpc: false,
+        location: "",
+    };
+
+    fn text(refusal: &Refusal<'_>) -> String {
+        let mut out = Vec::new();
+        http1(&mut out, refusal);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn http1_says_what_it_may() {
+        let start = "HTTP/1.1 503 Service Unavailable\r\n";
+        let (length, close) = ("content-length: 0\r\n", "connection: close\r\n");
+        let error = "l5d-proxy-error: no endpoint??of 100? web\r\n";
+        for (id, refusal, wanted) in [
+            ("meshed", REFUSAL, format!("{start}{error}{length}\r\n")),
+            ("stranger", Refusal { meshed: false, close: true, ..REFUSAL }, format!("{start}{length}{close}\r\n")),
+            (
+                "close",
+                Refusal { close: true, message: "", ..REFUSAL },
+                format!("{start}l5d-proxy-connection: close\r\n{length}{close}\r\n"),
+            ),
+            (
+                "redirect",
+                Refusal { status: 302, message: "", location: "http://b/\n", ..REFUSAL },
+                format!("HTTP/1.1 302 Found\r\nlocation: http://b/?\r\n{length}\r\n"),
+            ),
+        ] {
+            assert_eq!(text(&refusal), wanted, "{id}");
+        }
+    }
+
+    #[test]
+    fn grpc_is_told_in_a_head_alone() {
+        let (mut a, mut b, mut scratch, mut at) = (Vec::new(), Vec::new(), Scratch::new(), 0);
+        let mut client = Conn::new(Role::Client, &Config::default(), 0, &mut a);
+        let mut server = Conn::new(Role::Server, &Config::default(), 0, &mut b);
+        let fields = Fields::EMPTY;
+        let head = Request {
+            method: b"POST",
+            scheme: b"",
+            authority: b"a",
+            path: b"/s/m",
+            version: Version::H2,
+            form: Form::Origin,
+            fields,
+        };
+        client.send_request(&mut a, &head, &Edit::NONE, true, 0).unwrap();
+        while let Some(event) = server.recv(0, &a, &mut at, &mut scratch, &mut b).unwrap() {
+            if let Event::Request { stream, .. } = event {
+                http2(&mut server, &mut b, stream, &Refusal { is_grpc: true, ..REFUSAL }).unwrap();
+            }
+        }
+        let (mut seen, mut at) = (None, 0);
+        while let Some(event) = client.recv(0, &b, &mut at, &mut scratch, &mut a).unwrap() {
+            if let Event::Response { head, end, .. } = event {
+                let fields = head.fields;
+                seen = Some((
+                    head.status,
+                    end,
+                    crate::grpc::status(&fields),
+                    fields.get(Name::GrpcMessage).map(<[u8]>::to_vec),
+                ));
+            }
+        }
+        assert_eq!(seen, Some((200, true, Some(Status::Unavailable), Some(b"no endpoint??of 100? web".to_vec()))));
+    }
+
+    #[test]
+    fn long_messages_are_cut() {
+        let message = "x".repeat(5000);
+        assert!(text(&Refusal { message: &message, ..REFUSAL }).len() < 700);
     }
 }

@@ -56,3 +56,23 @@ impl std::fmt::Debug for StoredRequest {
         self.view().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{self, Ending, Framing, Limits};
+    use crate::head::{Edit, Scratch};
+
+    #[test]
+    fn a_stored_head_writes_as_the_one_it_copied() {
+        let input = b"PUT http://b/x?y HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nX: y\r\nConnection: X\r\n\r\n";
+        let mut scratch = Scratch::new();
+        let head = h1::request(input, &mut scratch, &Limits::default()).unwrap().unwrap();
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        h1::write_request(&mut first, &head.request, &Edit::NONE, Framing::AsIs, Ending::Keep);
+        let stored = StoredRequest::new(&head.request);
+        h1::write_request(&mut second, &stored.clone().view(), &Edit::NONE, Framing::AsIs, Ending::Keep);
+        assert_eq!(first, second);
+        assert_eq!(first, b"PUT http://b/x?y HTTP/1.1\r\nhost: b\r\ncookie: a=b\r\n\r\n");
+    }
+}

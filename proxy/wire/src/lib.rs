@@ -2,6 +2,8 @@
 //! transport header. What enters is a borrowed slice, what leaves borrows it. Never in here: reading, waiting, copying
 //! more than a header's own text.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod hello;
 pub mod preface;
 pub mod transport_header;

@@ -131,7 +131,11 @@ impl Chunk {
                     _ => return Err(BadBody::Size),
                 };
                 // Sixteen digits are 64 bits; leading zeroes count, or a size line could be endless.
-                if digits == 16 { Err(BadBody::Size) } else { Ok(Chunk::Size(digits + 1, value << 4 | u64::from(digit))) }
+                if digits == 16 {
+                    Err(BadBody::Size)
+                } else {
+                    Ok(Chunk::Size(digits + 1, value << 4 | u64::from(digit)))
+                }
             }
             (Chunk::Extension(_, value), b'\r') => Ok(Chunk::SizeEnd(value)),
             (Chunk::Extension(seen, value), b'\t' | b' '..=b'~' | 0x80..) if seen < EXTENSION_LIMIT => {

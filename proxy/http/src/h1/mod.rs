@@ -7,9 +7,9 @@ mod parse;
 mod write;
 
 pub use body::{BadBody, Body, Chunk, Step};
-pub use parse::{Asked, Limits, RequestHead, ResponseHead, request, response, trailers};
 pub(crate) use framing::number;
 pub(crate) use parse::is_authority;
+pub use parse::{Asked, Limits, RequestHead, ResponseHead, request, response, trailers};
 pub(crate) use write::digits;
 pub use write::{Ending, Framing, chunk, finish, write_request, write_response};
 

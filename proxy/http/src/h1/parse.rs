@@ -77,7 +77,11 @@ type Raw<'h, 'b> = [MaybeUninit<httparse::Header<'b>>; FIELDS_MAX];
 
 /// Parses a request head from the start of `input`. `Ok(None)`: more bytes are needed. One empty line before the
 /// request line is passed over (RFC 9112 section 2.2).
-pub fn request<'a>(input: &'a [u8], scratch: &'a mut Scratch, limits: &Limits) -> Result<Option<RequestHead<'a>>, Reject> {
+pub fn request<'a>(
+    input: &'a [u8],
+    scratch: &'a mut Scratch,
+    limits: &Limits,
+) -> Result<Option<RequestHead<'a>>, Reject> {
     let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };
     let bytes = &input[skipped..];
     if matches!(bytes.first(), Some(b'\r' | b'\n')) && bytes != b"\r" {
@@ -139,7 +143,9 @@ fn response_head<'a>(
         Ok(httparse::Status::Partial) => return unfinished(input, limits).map(|()| None),
         Err(error) => return Err(refused(error, input, limits)),
     };
-    let (Some(status @ 100..=999), Some(version)) = (head.code, head.version) else { return Err(bad(Reason::StartLine)) };
+    let (Some(status @ 100..=999), Some(version)) = (head.code, head.version) else {
+        return Err(bad(Reason::StartLine));
+    };
     let reason = head.reason.unwrap_or_default().as_bytes();
     let (facts, fields) = walk(&input[..len], head.headers, scratch, limits).map_err(bad)?;
     let http10 = version == 0;
@@ -190,7 +196,12 @@ const NO_TRAILER: Set = HOP.or(L5D).or(Set::of(&[
     Name::Trailer,
 ]));
 
-fn walk<'a>(bytes: &'a [u8], raw: &[httparse::Header<'a>], scratch: &'a mut Scratch, limits: &Limits) -> Result<(Facts<'a>, Fields<'a>), Reason> {
+fn walk<'a>(
+    bytes: &'a [u8],
+    raw: &[httparse::Header<'a>],
+    scratch: &'a mut Scratch,
+    limits: &Limits,
+) -> Result<(Facts<'a>, Fields<'a>), Reason> {
     let first = bytes.iter().position(|b| *b == b'\n').ok_or(Reason::StartLine)? + 1;
     if first > limits.start_line + 2 {
         return Err(Reason::StartLineTooLong);
@@ -350,7 +361,9 @@ fn too_large(bytes: &[u8], limits: &Limits) -> Reject {
 fn refused(error: httparse::Error, bytes: &[u8], limits: &Limits) -> Reject {
     match error {
         httparse::Error::TooManyHeaders => request_error(Reason::HeadTooLarge),
-        httparse::Error::Version if !bytes.starts_with(b"HTTP/") && version_like(bytes) => Reject { status: 505, reason: Reason::Version },
+        httparse::Error::Version if !bytes.starts_with(b"HTTP/") && version_like(bytes) => {
+            Reject { status: 505, reason: Reason::Version }
+        }
         httparse::Error::HeaderName | httparse::Error::HeaderValue => bad(Reason::Field),
         _ if bytes.len() > limits.head => too_large(bytes, limits),
         _ => bad(Reason::StartLine),

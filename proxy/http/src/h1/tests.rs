@@ -148,7 +148,8 @@ fn what_a_head_says_of_its_connection() {
 fn case_20_connection_cannot_list_identity_away() {
     let fields = "connection: x-own, l5d-client-id, Authorization, host\r\nx-own: 1\r\nl5d-client-id: me\r\nauthorization: b\r\nx-two: 2";
     parse(&get(fields), |head| {
-        let kept: Vec<_> = head.request.fields.end_to_end().map(|field| field.name.escape_ascii().to_string()).collect();
+        let kept: Vec<_> =
+            head.request.fields.end_to_end().map(|field| field.name.escape_ascii().to_string()).collect();
         assert_eq!(kept, ["l5d-client-id", "authorization", "x-two"]);
     });
 }
@@ -176,7 +177,11 @@ fn responses_are_framed_by_what_was_asked() {
         let input = format!("HTTP/1.1 {status} Fine\r\n{fields}\r\n\r\n");
         let mut scratch = Scratch::new();
         let found = response(input.as_bytes(), &mut scratch, &Limits::default(), asked).unwrap().unwrap();
-        assert_eq!((found.body, found.persistent, found.tunnel, found.len), (body, persistent, tunnel, input.len()), "{status} {fields}");
+        assert_eq!(
+            (found.body, found.persistent, found.tunnel, found.len),
+            (body, persistent, tunnel, input.len()),
+            "{status} {fields}"
+        );
     }
 }
 
@@ -274,7 +279,10 @@ fn heads_are_written_without_what_concerns_the_connection() {
         out.clear();
         let origin = Request { form: Form::Origin, ..head.request };
         write_request(&mut out, &origin, &edit, Framing::AsIs, Ending::Upgrade(b"websocket"));
-        assert!(out.starts_with(b"GET /x HTTP/1.1\r\nhost: b\r\n") && out.ends_with(b"\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"));
+        assert!(
+            out.starts_with(b"GET /x HTTP/1.1\r\nhost: b\r\n")
+                && out.ends_with(b"\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        );
         assert!(out.windows(17).any(|w| w == b"content-length: 3"));
     });
 }

@@ -48,7 +48,13 @@ pub fn write_request(out: &mut Vec<u8>, request: &Request<'_>, edit: &Edit<'_>, 
 }
 
 /// Appends a response head, HTTP/1.1. A missing reason is filled in.
-pub fn write_response(out: &mut Vec<u8>, response: &Response<'_>, edit: &Edit<'_>, framing: Framing, ending: Ending<'_>) {
+pub fn write_response(
+    out: &mut Vec<u8>,
+    response: &Response<'_>,
+    edit: &Edit<'_>,
+    framing: Framing,
+    ending: Ending<'_>,
+) {
     let s = response.status;
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(&digits(s));
@@ -71,6 +77,10 @@ fn fields(out: &mut Vec<u8>, fields: &Fields<'_>, edit: &Edit<'_>, framing: Fram
     let mut drop = edit.drop.or(NEVER);
     if framing != Framing::AsIs {
         drop = drop.with(Name::ContentLength);
+    }
+    if fields.has(Name::Cookie) && !drop.has(Name::Cookie) {
+        drop = drop.with(Name::Cookie);
+        cookies(out, fields);
     }
     let edit = Edit { drop, ..*edit };
     for field in fields.end_to_end().filter(|field| !edit.drops(field)) {
@@ -96,6 +106,17 @@ fn fields(out: &mut Vec<u8>, fields: &Fields<'_>, edit: &Edit<'_>, framing: Fram
             out.extend_from_slice(value);
             out.extend_from_slice(b"\r\n");
         }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// HTTP/2 may cut the cookie into several fields; HTTP/1 knows one (RFC 9113 section 8.2.3).
+fn cookies(out: &mut Vec<u8>, fields: &Fields<'_>) {
+    let mut start: &[u8] = b"cookie: ";
+    for field in fields.end_to_end().filter(|field| field.id == Name::Cookie) {
+        out.extend_from_slice(start);
+        out.extend_from_slice(field.value);
+        start = b"; ";
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -25,8 +25,14 @@ pub(super) struct Found {
     pub is_head: bool,
 }
 
-const FORBIDDEN: Set =
-    Set::of(&[Name::Connection, Name::KeepAlive, Name::ProxyConnection, Name::TransferEncoding, Name::Upgrade, Name::Http2Settings]);
+const FORBIDDEN: Set = Set::of(&[
+    Name::Connection,
+    Name::KeepAlive,
+    Name::ProxyConnection,
+    Name::TransferEncoding,
+    Name::Upgrade,
+    Name::Http2Settings,
+]);
 
 /// Checks a request's list.
 pub(super) fn check_request(scratch: &mut Scratch) -> Result<Found, Malformed> {
@@ -36,7 +42,10 @@ pub(super) fn check_request(scratch: &mut Scratch) -> Result<Found, Malformed> {
     let method = get(pseudo::METHOD).ok_or(Malformed)?;
     let (scheme, path, authority) = (get(pseudo::SCHEME), get(pseudo::PATH), get(pseudo::AUTHORITY));
     let host = find(scratch, &scratch.slots[first..], Name::Host as u8);
-    if method.is_empty() || !method.iter().all(|b| is_token(*b)) || [authority, host].iter().flatten().any(|name| !is_authority(name)) {
+    if method.is_empty()
+        || !method.iter().all(|b| is_token(*b))
+        || [authority, host].iter().flatten().any(|name| !is_authority(name))
+    {
         return Err(Malformed);
     }
     if let (Some(authority), Some(host)) = (authority, host)
@@ -49,7 +58,9 @@ pub(super) fn check_request(scratch: &mut Scratch) -> Result<Found, Malformed> {
     } else {
         let scheme_fits = scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http") || s.eq_ignore_ascii_case(b"https"));
         let path = path.unwrap_or_default();
-        scheme_fits && (path.first() == Some(&b'/') || (path == b"*" && method == b"OPTIONS")) && path.iter().all(|b| is_visible(*b))
+        scheme_fits
+            && (path.first() == Some(&b'/') || (path == b"*" && method == b"OPTIONS"))
+            && path.iter().all(|b| is_visible(*b))
     };
     found.is_head = method == b"HEAD";
     if fits { Ok(found) } else { Err(Malformed) }
@@ -85,8 +96,23 @@ pub(super) fn request<'a>(scratch: &'a Scratch, found: &Found) -> Request<'a> {
         _ => Form::Origin,
     };
     let fields = rest(scratch, found);
-    let authority = get(pseudo::AUTHORITY).filter(|name| !name.is_empty()).or_else(|| fields.get(Name::Host)).unwrap_or_default();
-    Request { method, scheme: if scheme.len() == 5 { b"https" } else if scheme.is_empty() { b"" } else { b"http" }, authority, path, version: Version::H2, form, fields }
+    let authority =
+        get(pseudo::AUTHORITY).filter(|name| !name.is_empty()).or_else(|| fields.get(Name::Host)).unwrap_or_default();
+    Request {
+        method,
+        scheme: if scheme.len() == 5 {
+            b"https"
+        } else if scheme.is_empty() {
+            b""
+        } else {
+            b"http"
+        },
+        authority,
+        path,
+        version: Version::H2,
+        form,
+        fields,
+    }
 }
 
 /// The response in a checked list.

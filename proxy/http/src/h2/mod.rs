@@ -9,7 +9,6 @@
 
 mod bucket;
 mod conn;
-mod control;
 mod frame;
 mod heads;
 pub mod hpack;

@@ -1,9 +1,9 @@
 //! Sending: heads, data within the windows, trailers, resets, and the window updates that releasing brings.
 
+use super::Role;
 use super::conn::{Conn, Refused, StreamId};
 use super::frame::{self, Code, DATA, END_STREAM, HEAD};
 use super::streams::{ANSWERED, BLOCKED, HEAD_ONLY, LOCAL_END, QUEUED, Stream};
-use super::Role;
 use crate::head::{Edit, Fields, Request, Response};
 
 /// Payload of the ping that separates the first GOAWAY of a drain from the final one.
@@ -12,7 +12,14 @@ pub(super) const DRAIN_PING: [u8; 8] = *b"isthmus\0";
 impl Conn {
     /// Client: opens a stream. `:scheme` is `http` if the request names none. The end-to-end fields, less `edit.drop`,
     /// plus `edit.add` are sent.
-    pub fn send_request(&mut self, out: &mut Vec<u8>, head: &Request<'_>, edit: &Edit<'_>, end: bool, token: u64) -> Result<StreamId, Refused> {
+    pub fn send_request(
+        &mut self,
+        out: &mut Vec<u8>,
+        head: &Request<'_>,
+        edit: &Edit<'_>,
+        end: bool,
+        token: u64,
+    ) -> Result<StreamId, Refused> {
         if self.going() || self.next >= 1 << 31 {
             return Err(Refused::Away);
         }
@@ -36,7 +43,14 @@ impl Conn {
     }
 
     /// Server: answers; a status below 200 is interim and may be followed by others.
-    pub fn send_response(&mut self, out: &mut Vec<u8>, stream: StreamId, head: &Response<'_>, edit: &Edit<'_>, end: bool) -> Result<(), Refused> {
+    pub fn send_response(
+        &mut self,
+        out: &mut Vec<u8>,
+        stream: StreamId,
+        head: &Response<'_>,
+        edit: &Edit<'_>,
+        end: bool,
+    ) -> Result<(), Refused> {
         let found = self.sendable(stream)?;
         if found.has(ANSWERED) {
             return Err(Refused::Gone);
@@ -92,7 +106,13 @@ impl Conn {
     }
 
     /// Sends trailers and ends our side of the stream.
-    pub fn send_trailers(&mut self, out: &mut Vec<u8>, stream: StreamId, fields: &Fields<'_>, edit: &Edit<'_>) -> Result<(), Refused> {
+    pub fn send_trailers(
+        &mut self,
+        out: &mut Vec<u8>,
+        stream: StreamId,
+        fields: &Fields<'_>,
+        edit: &Edit<'_>,
+    ) -> Result<(), Refused> {
         self.sendable(stream)?;
         let start = open(out);
         self.encoder.trailers(out, fields, edit);

@@ -87,8 +87,15 @@ fn told(event: &Event<'_>) -> String {
     match event {
         Event::Request { stream, head, end, .. } => {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let fields: Vec<_> = head.fields.end_to_end().map(|x| format!(" {}={}", text(x.name), text(x.value))).collect();
-            format!("request {stream} {} {}{}{} end={end}", text(head.method), text(head.authority), text(head.path), fields.concat())
+            let fields: Vec<_> =
+                head.fields.end_to_end().map(|x| format!(" {}={}", text(x.name), text(x.value))).collect();
+            format!(
+                "request {stream} {} {}{}{} end={end}",
+                text(head.method),
+                text(head.authority),
+                text(head.path),
+                fields.concat()
+            )
         }
         Event::Response { stream, head, end, .. } => format!("response {stream} {} end={end}", head.status),
         Event::Data { stream, data, end, .. } => format!("data {stream} {} end={end}", data.len()),
@@ -171,7 +178,8 @@ fn pump(client: &mut End, server: &mut End, piece: usize) -> (Vec<String>, Vec<S
 }
 
 fn pair(piece: usize) -> (End, End) {
-    let (mut client, mut server) = (End::new(Role::Client, &Config::default()), End::new(Role::Server, &Config::default()));
+    let (mut client, mut server) =
+        (End::new(Role::Client, &Config::default()), End::new(Role::Server, &Config::default()));
     pump(&mut client, &mut server, piece);
     (client, server)
 }
@@ -187,7 +195,8 @@ fn an_exchange_reads_the_same_in_any_pieces() {
         let (_, heard) = pump(&mut client, &mut server, piece);
         assert_eq!(heard[0], "request 1 POST web.local/x user-agent=agent end=false");
         assert!(heard.last().unwrap().ends_with("end=true"));
-        let total: usize = heard[1..].iter().map(|text| text.split(' ').nth(2).unwrap().parse::<usize>().unwrap()).sum();
+        let total: usize =
+            heard[1..].iter().map(|text| text.split(' ').nth(2).unwrap().parse::<usize>().unwrap()).sum();
         assert_eq!(total, 40_000);
         server.conn.send_response(&mut server.out, id, &answer(103), &Edit::NONE, false).unwrap();
         server.conn.send_response(&mut server.out, id, &answer(200), &Edit::NONE, false).unwrap();
@@ -195,7 +204,12 @@ fn an_exchange_reads_the_same_in_any_pieces() {
         let add = [Field::known(Name::GrpcStatus, b"0")];
         server.conn.send_trailers(&mut server.out, id, &Fields::EMPTY, &Edit { add: &add, ..Edit::NONE }).unwrap();
         let (heard, _) = pump(&mut client, &mut server, 100_000);
-        let wanted = ["response 1 103 end=false", "response 1 200 end=false", "data 1 5 end=false", "trailers 1 [(\"grpc-status\", \"0\")]"];
+        let wanted = [
+            "response 1 103 end=false",
+            "response 1 200 end=false",
+            "data 1 5 end=false",
+            "trailers 1 [(\"grpc-status\", \"0\")]",
+        ];
         assert_eq!(heard, wanted);
         assert!(client.conn.idle() && server.conn.idle());
     }
@@ -266,4 +280,19 @@ fn pings_are_answered_and_answers_told() {
     assert_eq!(server.feed(&wire(frame::PING, 0, 0, b"12345678")), Ok(vec![]));
     assert_eq!(server.said(), [(frame::PING, ACK, 0, b"12345678".to_vec())]);
     assert_eq!(server.feed(&wire(frame::PING, ACK, 0, &[1; 8])), Ok(vec![format!("pong {:?}", [1; 8])]));
+}
+
+#[test]
+fn cookies_in_pieces_become_one_for_http1() {
+    let fields = [GET.as_slice(), &[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2"), ("te", "trailers")]].concat();
+    let (mut server, mut scratch, mut at) = (End::server(), Scratch::new(), 0);
+    let bytes = headers(1, true, &fields);
+    let Some(Event::Request { head, .. }) =
+        server.conn.recv(0, &bytes, &mut at, &mut scratch, &mut server.out).unwrap()
+    else {
+        panic!()
+    };
+    let mut out = Vec::new();
+    crate::h1::write_request(&mut out, &head, &Edit::NONE, crate::h1::Framing::AsIs, crate::h1::Ending::Keep);
+    assert_eq!(out, b"GET / HTTP/1.1\r\nhost: a\r\ncookie: a=1; b=2\r\nx: y\r\n\r\n");
 }

@@ -80,7 +80,13 @@ impl Decoder {
     }
 
     /// Reads a literal; returns its size in the list.
-    fn literal(&mut self, block: &mut Block<'_>, prefix: u8, insert: bool, scratch: &mut Scratch) -> Result<usize, Error> {
+    fn literal(
+        &mut self,
+        block: &mut Block<'_>,
+        prefix: u8,
+        insert: bool,
+        scratch: &mut Scratch,
+    ) -> Result<usize, Error> {
         let never = !insert && block.0[0] & 0x10 != 0;
         let index = block.int(prefix)?;
         let name_at = scratch.bytes.len();

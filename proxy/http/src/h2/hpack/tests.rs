@@ -17,7 +17,8 @@ fn listed(scratch: &Scratch) -> Vec<(String, String)> {
         .iter()
         .zip(texts)
         .map(|(field, pseudo)| {
-            let name = pseudo.map_or_else(|| String::from_utf8_lossy(field.name).into_owned(), |name| (*name).to_owned());
+            let name =
+                pseudo.map_or_else(|| String::from_utf8_lossy(field.name).into_owned(), |name| (*name).to_owned());
             (name, String::from_utf8_lossy(field.value).into_owned())
         })
         .collect()
@@ -43,7 +44,8 @@ fn play(vectors: &[Vector], max: usize) {
     }
 }
 
-const REQUEST: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")];
+const REQUEST: [(&str, &str); 4] =
+    [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")];
 
 fn request_lists() -> [Vec<(&'static str, &'static str)>; 3] {
     let mut second = REQUEST.to_vec();
@@ -229,7 +231,15 @@ fn secrets_are_never_indexed() {
 
 fn head<'a>(authority: &'a str, path: &'a str) -> Request<'a> {
     let (method, scheme) = (b"GET".as_slice(), b"".as_slice());
-    Request { method, scheme, authority: authority.as_bytes(), path: path.as_bytes(), version: Version::Http11, form: Form::Origin, fields: Fields::EMPTY }
+    Request {
+        method,
+        scheme,
+        authority: authority.as_bytes(),
+        path: path.as_bytes(),
+        version: Version::Http11,
+        form: Form::Origin,
+        fields: Fields::EMPTY,
+    }
 }
 
 #[test]

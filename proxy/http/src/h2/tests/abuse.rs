@@ -16,12 +16,39 @@ fn floods_are_ended() {
     let seven = [&[0, 0, 0, 0], [0].as_slice()].concat();
     let many = |frame: Vec<u8>| (0..5000).map(move |_| frame.clone()).collect::<Vec<_>>().concat();
     let cases: Vec<(&str, Vec<u8>, Code)> = vec![
-        ("30 rapid reset", (0..5000).map(|n| [get(odd(n)), reset(odd(n))].concat()).collect::<Vec<_>>().concat(), EnhanceYourCalm),
-        ("30 resets we make", (0..5000).map(|n| headers(odd(n), true, &[("x", "y")])).collect::<Vec<_>>().concat(), EnhanceYourCalm),
-        ("31 empty continuation", [wire(frame::HEADERS, 0, 1, b""), many(wire(frame::CONTINUATION, 0, 1, b""))].concat(), EnhanceYourCalm),
-        ("31 tiny continuation", [wire(frame::HEADERS, 0, 1, b""), many(wire(frame::CONTINUATION, 0, 1, b"a"))].concat(), EnhanceYourCalm),
-        ("31 endless block", [wire(frame::HEADERS, 0, 1, b""), many(wire(frame::CONTINUATION, 0, 1, &[0; 16_000]))].concat(), EnhanceYourCalm),
-        ("32 windows of nothing", (0..5000).map(|n| [get(odd(n)), wire(frame::WINDOW_UPDATE, 0, odd(n), &[0; 4])].concat()).collect::<Vec<_>>().concat(), EnhanceYourCalm),
+        (
+            "30 rapid reset",
+            (0..5000).map(|n| [get(odd(n)), reset(odd(n))].concat()).collect::<Vec<_>>().concat(),
+            EnhanceYourCalm,
+        ),
+        (
+            "30 resets we make",
+            (0..5000).map(|n| headers(odd(n), true, &[("x", "y")])).collect::<Vec<_>>().concat(),
+            EnhanceYourCalm,
+        ),
+        (
+            "31 empty continuation",
+            [wire(frame::HEADERS, 0, 1, b""), many(wire(frame::CONTINUATION, 0, 1, b""))].concat(),
+            EnhanceYourCalm,
+        ),
+        (
+            "31 tiny continuation",
+            [wire(frame::HEADERS, 0, 1, b""), many(wire(frame::CONTINUATION, 0, 1, b"a"))].concat(),
+            EnhanceYourCalm,
+        ),
+        (
+            "31 endless block",
+            [wire(frame::HEADERS, 0, 1, b""), many(wire(frame::CONTINUATION, 0, 1, &[0; 16_000]))].concat(),
+            EnhanceYourCalm,
+        ),
+        (
+            "32 windows of nothing",
+            (0..5000)
+                .map(|n| [get(odd(n)), wire(frame::WINDOW_UPDATE, 0, odd(n), &[0; 4])].concat())
+                .collect::<Vec<_>>()
+                .concat(),
+            EnhanceYourCalm,
+        ),
         ("33 ping", many(wire(frame::PING, 0, 0, &[0; 8])), EnhanceYourCalm),
         ("33 settings", many(wire(frame::SETTINGS, 0, 0, &[])), EnhanceYourCalm),
         ("33 settings answers", many(wire(frame::SETTINGS, ACK, 0, &[])), EnhanceYourCalm),
@@ -29,7 +56,11 @@ fn floods_are_ended() {
         ("33 empty data", [post(1), many(wire(frame::DATA, 0, 1, &[]))].concat(), EnhanceYourCalm),
         ("34 tiny windows", [get(1), many(wire(frame::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]))].concat(), EnhanceYourCalm),
         ("33 unknown frames", many(wire(0x77, 0, 0, b"x")), EnhanceYourCalm),
-        ("35 table flip-flop", many([setting(frame::HEADER_TABLE_SIZE, 0), setting(frame::HEADER_TABLE_SIZE, 4096)].concat()), EnhanceYourCalm),
+        (
+            "35 table flip-flop",
+            many([setting(frame::HEADER_TABLE_SIZE, 0), setting(frame::HEADER_TABLE_SIZE, 4096)].concat()),
+            EnhanceYourCalm,
+        ),
     ];
     for (id, bytes, code) in cases {
         let mut server = End::server();
@@ -56,7 +87,11 @@ fn a_download_with_many_windows_is_not_a_flood() {
     for _ in 0..20_000 {
         assert_eq!(server.conn.send_data(&mut server.out, 1, &[0; 1000], false), Ok(1000));
         let update = 1000u32.to_be_bytes();
-        assert!(server.feed(&[wire(frame::WINDOW_UPDATE, 0, 0, &update), wire(frame::WINDOW_UPDATE, 0, 1, &update)].concat()).is_ok());
+        assert!(
+            server
+                .feed(&[wire(frame::WINDOW_UPDATE, 0, 0, &update), wire(frame::WINDOW_UPDATE, 0, 1, &update)].concat())
+                .is_ok()
+        );
         server.out.clear();
     }
 }
@@ -106,7 +141,8 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
         Just(vec![0; 8]),
         Just(block(&[(":status", "200")])),
     ];
-    (0u8..11, any::<u8>(), 0u32..8, payload).prop_map(|(kind, flags, stream, payload)| wire(kind, flags, stream, &payload))
+    (0u8..11, any::<u8>(), 0u32..8, payload)
+        .prop_map(|(kind, flags, stream, payload)| wire(kind, flags, stream, &payload))
 }
 
 proptest! {

@@ -18,7 +18,10 @@ fn sending_stops_at_the_window_of_the_stream() {
     // A smaller initial window takes from what is there: it may go below nothing.
     assert_eq!(client.feed(&setting(frame::INITIAL_WINDOW, 4)), Ok(vec!["settings".to_owned()]));
     assert_eq!(client.feed(&window(id, 6)), Ok(vec![]));
-    assert_eq!(client.feed(&setting(frame::INITIAL_WINDOW, 14)), Ok(vec!["settings".to_owned(), "writable 1".to_owned()]));
+    assert_eq!(
+        client.feed(&setting(frame::INITIAL_WINDOW, 14)),
+        Ok(vec!["settings".to_owned(), "writable 1".to_owned()])
+    );
     client.out.clear();
     assert_eq!(client.conn.send_data(&mut client.out, id, &[0; 10], true), Ok(10));
     assert_eq!(client.said(), [(frame::DATA, END_STREAM, 1, vec![0; 10])]);
@@ -28,7 +31,8 @@ fn sending_stops_at_the_window_of_the_stream() {
 fn streams_share_the_window_of_the_connection_in_turn() {
     let mut client = End::client();
     client.feed(&setting(frame::INITIAL_WINDOW, 1 << 20)).unwrap();
-    let ids: Vec<_> = (0..3).map(|_| client.conn.send_request(&mut client.out, &ask("/"), &Edit::NONE, false, 0).unwrap()).collect();
+    let ids: Vec<_> =
+        (0..3).map(|_| client.conn.send_request(&mut client.out, &ask("/"), &Edit::NONE, false, 0).unwrap()).collect();
     assert_eq!(client.conn.send_data(&mut client.out, ids[0], &[0; 70_000], true), Ok(65_535));
     for id in &ids {
         assert_eq!(client.conn.send_data(&mut client.out, *id, &[0; 100], true), Ok(0));
@@ -86,7 +90,16 @@ fn the_peer_is_held_to_the_windows() {
     assert_eq!(hold(&mut server, &wire(frame::DATA, 0, 1, b"x")), Ok(0));
     let update = (frame::WINDOW_UPDATE, 0, 0, 70_000u32.to_be_bytes().to_vec());
     assert_eq!(server.said(), [(frame::RST_STREAM, 0, 1, vec![0, 0, 0, 3]), update]);
-    let fatal = hold(&mut server, &[post(3), post(5), wire(frame::DATA, 0, 3, &[0; 14_000]).repeat(5), wire(frame::DATA, 0, 5, &[0; 14_000]).repeat(5)].concat());
+    let fatal = hold(
+        &mut server,
+        &[
+            post(3),
+            post(5),
+            wire(frame::DATA, 0, 3, &[0; 14_000]).repeat(5),
+            wire(frame::DATA, 0, 5, &[0; 14_000]).repeat(5),
+        ]
+        .concat(),
+    );
     assert_eq!(fatal.map_err(|fatal| fatal.code), Err(Code::FlowControlError));
 }
 
@@ -117,7 +130,10 @@ fn what_nobody_released_comes_back_with_the_end_of_the_stream() {
 fn padding_and_dropped_data_are_given_back_at_once() {
     let mut server = End::greeted(Role::Server, &small());
     let padded = wire(frame::DATA, 8, 1, &[&[255], [0; 255].as_slice()].concat());
-    assert_eq!(server.feed(&[post(1), padded.repeat(400)].concat()), Ok(vec!["request 1 POST a/ end=false".to_owned()]));
+    assert_eq!(
+        server.feed(&[post(1), padded.repeat(400)].concat()),
+        Ok(vec!["request 1 POST a/ end=false".to_owned()])
+    );
     let updates = server.said();
     assert!(updates.iter().any(|(_, _, stream, _)| *stream == 0));
     server.conn.reset(&mut server.out, 1, Code::Cancel);

@@ -9,8 +9,16 @@ fn connection_errors() {
     let cases: Vec<(&str, Vec<u8>, Code)> = vec![
         ("4.2 frame too large", wire(frame::HEADERS, 4, 1, &[0; 16_385]), FrameSizeError),
         ("4.3 broken block", wire(frame::HEADERS, 5, 1, &[0x40]), CompressionError),
-        ("4.3 block interrupted", [wire(frame::HEADERS, 1, 1, b"\x82"), wire(frame::PING, 0, 0, &[0; 8])].concat(), ProtocolError),
-        ("4.3 block of another stream", [wire(frame::HEADERS, 1, 1, b"\x82"), wire(frame::CONTINUATION, 4, 3, b"")].concat(), ProtocolError),
+        (
+            "4.3 block interrupted",
+            [wire(frame::HEADERS, 1, 1, b"\x82"), wire(frame::PING, 0, 0, &[0; 8])].concat(),
+            ProtocolError,
+        ),
+        (
+            "4.3 block of another stream",
+            [wire(frame::HEADERS, 1, 1, b"\x82"), wire(frame::CONTINUATION, 4, 3, b"")].concat(),
+            ProtocolError,
+        ),
         ("5.1 data on idle", wire(frame::DATA, 1, 1, b"x"), ProtocolError),
         ("5.1 reset on idle", wire(frame::RST_STREAM, 0, 1, &[0; 4]), ProtocolError),
         ("5.1 window on idle", wire(frame::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]), ProtocolError),
@@ -72,12 +80,20 @@ fn stream_errors() {
     let cases: Vec<(&str, Vec<u8>, Code)> = vec![
         ("5.1 data after the end", [get(1), wire(frame::DATA, 1, 1, b"x")].concat(), StreamClosed),
         ("5.1 headers after the end", [get(1), get(1)].concat(), StreamClosed),
-        ("5.1 data after a reset", [post(1), wire(frame::RST_STREAM, 0, 1, &[0; 4]), wire(frame::DATA, 1, 1, b"x")].concat(), StreamClosed),
+        (
+            "5.1 data after a reset",
+            [post(1), wire(frame::RST_STREAM, 0, 1, &[0; 4]), wire(frame::DATA, 1, 1, b"x")].concat(),
+            StreamClosed,
+        ),
         ("5.3.1 depends on itself", wire(frame::HEADERS, 5 | 0x20, 1, &[five(1), block(&GET)].concat()), ProtocolError),
         ("5.3.1 priority on itself", [get(1), wire(frame::PRIORITY, 0, 1, &five(1))].concat(), ProtocolError),
         ("6.3 priority size", [get(1), wire(frame::PRIORITY, 0, 1, &[0; 4])].concat(), FrameSizeError),
         ("6.9 window of nothing", [get(1), wire(frame::WINDOW_UPDATE, 0, 1, &[0; 4])].concat(), ProtocolError),
-        ("6.9.1 window too large", [get(1), wire(frame::WINDOW_UPDATE, 0, 1, &[0x7f, 255, 255, 255])].concat(), FlowControlError),
+        (
+            "6.9.1 window too large",
+            [get(1), wire(frame::WINDOW_UPDATE, 0, 1, &[0x7f, 255, 255, 255])].concat(),
+            FlowControlError,
+        ),
         ("8.1 second headers without end", [post(1), headers(1, false, &[("x", "y")])].concat(), ProtocolError),
         ("8.1.2 pseudo-field in trailers", [post(1), headers(1, true, &[(":path", "/")])].concat(), ProtocolError),
         ("8.2 upper case", loud(("X-Y", "z")), ProtocolError),
@@ -109,9 +125,17 @@ fn stream_errors() {
         ("37 line feed in name", loud(("x\ny", "a")), ProtocolError),
         ("38 length without body", loud(("content-length", "1")), ProtocolError),
         ("38 malformed length", loud(("content-length", "+0")), ProtocolError),
-        ("38 two lengths", headers(1, true, &[GET.as_slice(), &[("content-length", "0"), ("content-length", "0")]].concat()), ProtocolError),
+        (
+            "38 two lengths",
+            headers(1, true, &[GET.as_slice(), &[("content-length", "0"), ("content-length", "0")]].concat()),
+            ProtocolError,
+        ),
         ("39 connect with path", with(0, "CONNECT"), ProtocolError),
-        ("39 extended connect", headers(1, false, &[(":method", "CONNECT"), (":protocol", "websocket"), (":authority", "a:1")]), ProtocolError),
+        (
+            "39 extended connect",
+            headers(1, false, &[(":method", "CONNECT"), (":protocol", "websocket"), (":authority", "a:1")]),
+            ProtocolError,
+        ),
         ("scheme", with(1, "file"), ProtocolError),
     ];
     for (id, bytes, code) in cases {
@@ -138,10 +162,15 @@ fn a_server_wants_the_preface_and_settings_first() {
 #[test]
 fn what_must_be_passed_over_is() {
     let mut server = End::server();
-    let odd = [wire(0x16, 0xff, 0, b"x"), wire(frame::PRIORITY, 0, 9, &[0, 0, 0, 1, 5]), setting(0x99, 1), wire(frame::SETTINGS, ACK, 0, b"")];
+    let odd = [
+        wire(0x16, 0xff, 0, b"x"),
+        wire(frame::PRIORITY, 0, 9, &[0, 0, 0, 1, 5]),
+        setting(0x99, 1),
+        wire(frame::SETTINGS, ACK, 0, b""),
+    ];
     assert_eq!(server.feed(&odd.concat()), Ok(vec!["settings".to_owned()]));
     // Reserved bit, all flags, padding.
-    let mut padded = wire(frame::HEADERS, 0xff & !0x20, 1, &[&[3], block(&GET).as_slice(), &[0; 3]].concat());
+    let mut padded = wire(frame::HEADERS, !0x20, 1, &[&[3], block(&GET).as_slice(), &[0; 3]].concat());
     padded[5] |= 0x80;
     assert_eq!(server.feed(&padded), Ok(vec!["request 1 GET a/ end=true".to_owned()]));
 }
@@ -154,7 +183,11 @@ fn lengths_are_held_to() {
         ("too short", vec![wire(frame::DATA, 1, 1, b"123")], "reset 1 ProtocolError local=true"),
         ("too short by trailers", vec![headers(1, true, &[("x", "y")])], "reset 1 ProtocolError local=true"),
         ("right", vec![wire(frame::DATA, 0, 1, b"12"), wire(frame::DATA, 1, 1, b"34")], "data 1 2 end=true"),
-        ("right with trailers", vec![wire(frame::DATA, 0, 1, b"1234"), headers(1, true, &[("x", "y")])], "trailers 1 [(\"x\", \"y\")]"),
+        (
+            "right with trailers",
+            vec![wire(frame::DATA, 0, 1, b"1234"), headers(1, true, &[("x", "y")])],
+            "trailers 1 [(\"x\", \"y\")]",
+        ),
     ] {
         let mut server = End::server();
         let events = server.feed(&[declared.clone(), frames.concat()].concat()).unwrap();
@@ -170,7 +203,12 @@ fn responses_are_judged_by_what_was_asked() {
         ("plain", "GET", ok("200"), "response 1 200 end=true"),
         ("head with length", "HEAD", length("200", true), "response 1 200 end=true"),
         ("not modified with length", "GET", length("304", true), "response 1 304 end=true"),
-        ("19 head with body", "HEAD", [length("200", false), wire(frame::DATA, 1, 1, b"12345")].concat(), "reset 1 ProtocolError local=true"),
+        (
+            "19 head with body",
+            "HEAD",
+            [length("200", false), wire(frame::DATA, 1, 1, b"12345")].concat(),
+            "reset 1 ProtocolError local=true",
+        ),
         ("length without body", "GET", length("200", true), "reset 1 ProtocolError local=true"),
         ("interim that ends", "GET", ok("100"), "reset 1 ProtocolError local=true"),
         ("18 101", "GET", headers(1, false, &[(":status", "101")]), "reset 1 ProtocolError local=true"),
@@ -201,7 +239,9 @@ fn what_was_under_way_when_we_reset_is_forgiven() {
     client.conn.send_request(&mut client.out, &ask("/"), &Edit::NONE, false, 0).unwrap();
     client.conn.reset(&mut client.out, 1, Cancel);
     client.out.clear();
-    let late = [headers(1, false, &[(":status", "200")]), wire(frame::DATA, 0, 1, b"x"), headers(1, true, &[("x", "y")])].concat();
+    let late =
+        [headers(1, false, &[(":status", "200")]), wire(frame::DATA, 0, 1, b"x"), headers(1, true, &[("x", "y")])]
+            .concat();
     assert_eq!(client.feed(&late), Ok(vec![]));
     assert_eq!(client.said(), []);
     let mut server = End::server();

@@ -1,11 +1,11 @@
 //! Frames that carry no message: settings, pings, windows, resets, farewells.
 
-use super::conn::Conn;
-use super::frame::{self, ACK, Code, Head};
-use super::recv::Step;
-use super::send::DRAIN_PING;
-use super::streams::{BLOCKED, QUEUED};
-use super::{Fatal, Role};
+use super::Step;
+use crate::h2::conn::Conn;
+use crate::h2::frame::{self, ACK, Code, Head};
+use crate::h2::send::DRAIN_PING;
+use crate::h2::streams::{BLOCKED, QUEUED};
+use crate::h2::{Fatal, Role};
 
 /// The stream that a priority depends on.
 pub(super) fn depends_on(payload: &[u8]) -> Option<u32> {
@@ -15,7 +15,13 @@ pub(super) fn depends_on(payload: &[u8]) -> Option<u32> {
 
 impl Conn {
     /// Any frame but DATA, HEADERS and CONTINUATION.
-    pub(super) fn control_frame(&mut self, now: u64, head: &Head, payload: &[u8], out: &mut Vec<u8>) -> Result<Option<Step>, Fatal> {
+    pub(super) fn control_frame(
+        &mut self,
+        now: u64,
+        head: &Head,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Step>, Fatal> {
         self.calm(1, now, out)?;
         match head.kind {
             frame::SETTINGS => self.settings(now, head, payload, out),
@@ -35,9 +41,13 @@ impl Conn {
             return self.fail(out, Code::ProtocolError, "settings on a stream");
         }
         if head.has(ACK) {
-            return if payload.is_empty() { Ok(None) } else { self.fail(out, Code::FrameSizeError, "settings answer with content") };
+            return if payload.is_empty() {
+                Ok(None)
+            } else {
+                self.fail(out, Code::FrameSizeError, "settings answer with content")
+            };
         }
-        if payload.len() % 6 != 0 {
+        if !payload.len().is_multiple_of(6) {
             return self.fail(out, Code::FrameSizeError, "malformed settings");
         }
         self.calm(4, now, out)?;
@@ -86,14 +96,24 @@ impl Conn {
         if over { self.fail(out, Code::FlowControlError, "stream window too large") } else { Ok(()) }
     }
 
-    fn window_update(&mut self, now: u64, head: &Head, payload: &[u8], out: &mut Vec<u8>) -> Result<Option<Step>, Fatal> {
-        let Some(increment) = number(payload) else { return self.fail(out, Code::FrameSizeError, "malformed window update") };
+    fn window_update(
+        &mut self,
+        now: u64,
+        head: &Head,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Step>, Fatal> {
+        let Some(increment) = number(payload) else {
+            return self.fail(out, Code::FrameSizeError, "malformed window update");
+        };
         let increment = i64::from(increment & 0x7fff_ffff);
         if head.stream == 0 {
             self.send += increment;
             return match () {
                 () if increment == 0 => self.fail(out, Code::ProtocolError, "window update of nothing"),
-                () if self.send > frame::MAX_WINDOW => self.fail(out, Code::FlowControlError, "connection window too large"),
+                () if self.send > frame::MAX_WINDOW => {
+                    self.fail(out, Code::FlowControlError, "connection window too large")
+                }
                 () => Ok(None),
             };
         }
@@ -102,7 +122,8 @@ impl Conn {
         }
         let Some(stream) = self.streams.get_mut(head.stream) else { return Ok(None) };
         stream.send += increment;
-        let (over, wakes) = (stream.send > frame::MAX_WINDOW, stream.has(BLOCKED) && !stream.has(QUEUED) && stream.send > 0);
+        let (over, wakes) =
+            (stream.send > frame::MAX_WINDOW, stream.has(BLOCKED) && !stream.has(QUEUED) && stream.send > 0);
         if increment == 0 || over {
             let code = if over { Code::FlowControlError } else { Code::ProtocolError };
             return self.stream_error(now, head.stream, code, out);
