@@ -64,7 +64,7 @@ def test_an_integer_a_command_returns_is_the_exit_code(word):
 )
 def test_the_cluster_may_be_named_before_or_after_the_word(word, line, context, namespace):
     seen: list[scope.Scope] = []
-    word(scope.flags(seen.append))
+    word(scope.flags(lambda scope: seen.append(scope)))  # noqa: PLW0108 (it is passed by keyword)
     assert main.main(line) == 0
     assert (seen[0].context, seen[0].control_ns) == (context, namespace)
 
