@@ -18,13 +18,25 @@ from isthmus.lab.node import configs
 
 OURS = ("control", "proxy", "demo")
 SBIN = [pathlib.Path(p) for p in ("/usr/sbin", "/sbin", "/usr/bin", "/bin")]
-IPTABLES = "xtables-nft-multi"
-IPTABLES_NAMES = [
-    f"{name}{verb}"
-    for name in ("iptables", "iptables-nft", "ip6tables", "ip6tables-nft")
-    for verb in ("", "-save", "-restore")
-]
+# (program, the names it goes by): redirect rules are set by whichever of these the init container finds.
+IPTABLES = {
+    "xtables-nft-multi": [
+        f"{name}{verb}" for name in ("iptables", "iptables-nft") for verb in ("", "-save", "-restore")
+    ],
+    "xtables-legacy-multi": [f"iptables-legacy{verb}" for verb in ("", "-save", "-restore")],
+}
+PATH = oci.Config(()).env
 LOADER = f"LD_LIBRARY_PATH={closure.OWN_LIBRARIES}"
+PYTHON = (f"PYTHONPATH={python_tree.OURS}:{python_tree.PACKAGES}", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1")
+CONFIGS = {
+    "control": oci.Config(
+        (f"{python_tree.HOME}/bin/python3", "-m", "isthmus"),
+        (*PATH, LOADER, f"PYTHONHOME={python_tree.HOME}", *PYTHON),
+        user="2103",
+    ),
+    "proxy": oci.Config(("/usr/local/bin/isthmus-proxy",), (*PATH, LOADER), user="2102"),
+    "demo": oci.Config(("/usr/local/bin/demo",), user="10001"),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ def build(p: Places, say: Callable[[str], None]) -> list[Image]:
 def one(p: Places, name: str) -> Image:
     """One image of ours. Raises closure.Missing with what it lacks."""
     contents = {"control": _control, "proxy": _proxy, "demo": _demo}[name]
-    layers, config = contents(p)
+    layers, config = contents(p), CONFIGS[name]
     kept = [oci.layer(files, p.cache / "layers") for files in layers]
     digest = hashlib.sha256("".join(x.digest for x in kept).encode() + repr(config).encode()).hexdigest()[:10]
     base = f"localhost/isthmus-{name}:{isthmus.__version__}"
@@ -89,7 +101,7 @@ def binary(p: Places, name: str) -> pathlib.Path:
     return max(found, key=lambda place: place.stat().st_mtime)
 
 
-def _control(p: Places) -> tuple[list[oci.Files], oci.Config]:
+def _control(p: Places) -> list[oci.Files]:
     compiled = p.cache / "bytecode"
     packages = python_tree.packages(compiled, p.project)
     if not packages:
@@ -97,27 +109,24 @@ def _control(p: Places) -> tuple[list[oci.Files], oci.Config]:
     if not (p.package / "rpc").is_dir():
         raise closure.Missing("isthmus/rpc (made by: make test)")
     base: dict[str, oci.Source] = {**python_tree.interpreter(compiled), f"/{oci.SCRATCH}": None}
-    env = (*oci.Config(()).env, LOADER, f"PYTHONHOME={python_tree.HOME}", f"PYTHONPATH={python_tree.OURS}:{python_tree.PACKAGES}",
-           "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1")  # fmt: skip
-    entry = (f"{python_tree.HOME}/bin/python3", "-m", "isthmus")
-    return [base, packages, python_tree.ours(compiled, p.package)], oci.Config(entry, env, user="2103")
+    return [base, packages, python_tree.ours(compiled, p.package)]
 
 
-def _proxy(p: Places) -> tuple[list[oci.Files], oci.Config]:
+def _proxy(p: Places) -> list[oci.Files]:
     own = {f"/usr/local/bin/{name}": binary(p, name) for name in ("isthmus-proxy", "isthmus-init")}
     tools: dict[str, oci.Source] = {
         **closure.MERGED_USR,
-        **closure.tools([IPTABLES, "nft"], SBIN),
+        **closure.tools([*IPTABLES, "nft"], SBIN),
         **closure.of(list(own.values())),
     }
-    tools |= {f"/usr/sbin/{name}": IPTABLES for name in IPTABLES_NAMES} | _extensions() | {"/run": None}
-    return [tools, own], oci.Config(("/usr/local/bin/isthmus-proxy",), (*oci.Config(()).env, LOADER), user="2102")
+    tools |= {f"/usr/sbin/{name}": program for program, names in IPTABLES.items() for name in names}
+    return [tools | _extensions() | {"/run": None}, own]
 
 
-def _demo(p: Places) -> tuple[list[oci.Files], oci.Config]:
+def _demo(p: Places) -> list[oci.Files]:
     if not (p.bin / "demo").exists():
         raise closure.Missing("the lab's program demo (make lab-binaries)")
-    return [{"/usr/local/bin/demo": p.bin / "demo"}], oci.Config(("/usr/local/bin/demo",), user="10001")
+    return [{"/usr/local/bin/demo": p.bin / "demo"}]
 
 
 def _extensions() -> dict[str, oci.Source]:
