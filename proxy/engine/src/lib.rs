@@ -9,6 +9,8 @@ mod engine;
 mod entry;
 mod route;
 mod run;
+#[cfg(test)]
+mod sim;
 mod tally;
 mod traffic;
 

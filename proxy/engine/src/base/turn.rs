@@ -40,7 +40,7 @@ impl Engine {
     /// Bytes came. `data` is the driver's own and may be overwritten.
     pub(crate) fn input(&mut self, key: Key<Conn>, data: &mut [u8]) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        self.tally.shard.add(conn.tally.read, data.len() as u64);
+        self.tally.read(&mut conn.tally, data.len());
         if conn.session.is_some() { self.decrypt(key, data) } else { self.deliver(key, data) }
     }
 

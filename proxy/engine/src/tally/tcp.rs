@@ -18,6 +18,8 @@ pub(crate) struct TcpTally {
     pub(crate) write: Counter,
     open: Gauge,
     closed: Counter,
+    /// Bytes read before it was known.
+    before: u32,
     known: bool,
 }
 
@@ -79,6 +81,7 @@ impl Tally {
             write: registry.counter(&families::TCP_WRITE_BYTES_TOTAL, &labels),
             open: registry.gauge(&families::TCP_OPEN_CONNECTIONS, &labels),
             closed: registry.counter(&families::TCP_CLOSE_TOTAL, &closed),
+            before: 0,
             known: true,
         };
         self.shard.add(registry.counter(&families::TCP_OPEN_TOTAL, &labels), 1);
@@ -105,7 +108,18 @@ impl Tally {
                 inbound::server(&mut labels, server, info.port);
             }
         }
+        let before = conn.tally.before;
         conn.tally = self.tcp(&labels);
+        self.shard.add(conn.tally.read, u64::from(before));
+    }
+
+    /// Bytes came.
+    #[inline]
+    pub(crate) fn read(&self, tally: &mut TcpTally, n: usize) {
+        if !tally.known {
+            tally.before = tally.before.saturating_add(n as u32);
+        }
+        self.shard.add(tally.read, n as u64);
     }
 
     /// A connection we make.

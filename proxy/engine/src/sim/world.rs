@@ -1,0 +1,486 @@
+//! The network in memory, a control thread that answers at once, and certificates for two proxies.
+
+use crate::base::conn::{Conn, Role};
+use crate::base::slab::Key;
+use crate::config::Config;
+use crate::engine::{Engine, Life, Net};
+use balance::dice::Dice;
+use metrics::Registry;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use table::outbound::{self as out, Arm, Backend, BackendKind, Endpoint, Endpoints, Hint, Peer, Rule, Split};
+use table::{Ask, Credentials, Lookup, Meta, PathId, Tell, WorkerId, inbound};
+
+/// One side of a connection in the air.
+#[derive(Default)]
+struct Half {
+    /// On its way to this side.
+    inbox: VecDeque<u8>,
+    /// The other side sends no more, after the inbox.
+    fin: bool,
+    reset: bool,
+    /// This side reads nothing (the other side's sends stop at the window).
+    stalled: bool,
+    told: bool,
+    owner: Owner,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+enum Owner {
+    #[default]
+    Test,
+    Node(usize, Key<Conn>),
+    Gone,
+}
+
+/// A connection end: wire number and side.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct End(usize, usize);
+
+/// How many bytes a side may have on its way.
+const WINDOW: usize = 64 << 10;
+
+#[derive(Default)]
+struct Air {
+    wires: Vec<[Half; 2]>,
+    ends: HashMap<(usize, u64), End>,
+    dials: Vec<(usize, Key<Conn>, SocketAddr)>,
+    thirsty: Vec<(usize, Key<Conn>)>,
+    moved: bool,
+}
+
+struct Port<'a>(&'a mut Air, usize);
+
+impl Air {
+    fn end(&self, node: usize, key: Key<Conn>) -> Option<End> {
+        self.ends.get(&(node, key.token())).copied()
+    }
+}
+
+impl Net for Port<'_> {
+    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, _outbound: bool) -> io::Result<()> {
+        self.0.dials.push((self.1, key, addr));
+        Ok(())
+    }
+
+    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let Some(End(wire, side)) = self.0.end(self.1, key) else { return Ok(Some(bytes.len())) };
+        let other = &mut self.0.wires[wire][1 - side];
+        if other.owner == Owner::Gone {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let n = bytes.len().min(WINDOW.saturating_sub(other.inbox.len()));
+        other.inbox.extend(&bytes[..n]);
+        self.0.moved |= n > 0;
+        Ok((n > 0).then_some(n))
+    }
+
+    fn finish(&mut self, key: Key<Conn>) {
+        if let Some(End(wire, side)) = self.0.end(self.1, key) {
+            self.0.wires[wire][1 - side].fin = true;
+            self.0.moved = true;
+        }
+    }
+
+    fn close(&mut self, key: Key<Conn>, reset: bool) {
+        if let Some(End(wire, side)) = self.0.end(self.1, key) {
+            let unread = !self.0.wires[wire][side].inbox.is_empty();
+            self.0.wires[wire][side].owner = Owner::Gone;
+            let other = &mut self.0.wires[wire][1 - side];
+            other.fin = true;
+            other.reset |= reset || unread;
+            self.0.moved = true;
+        }
+    }
+
+    fn thirsty(&mut self, key: Key<Conn>) {
+        self.0.thirsty.push((self.1, key));
+    }
+}
+
+/// A control thread that keeps what was asked.
+#[derive(Default)]
+pub(crate) struct Asked(Mutex<Vec<Ask>>);
+
+impl table::Control for Asked {
+    fn ask(&self, _from: WorkerId, ask: Ask) {
+        self.0.lock().expect("not poisoned").push(ask);
+    }
+}
+
+/// A proxy of the world.
+pub(crate) struct Node {
+    pub(crate) engine: Engine,
+    asked: Arc<Asked>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) nodes: Vec<Node>,
+    air: Air,
+    dice: Dice,
+    pub(crate) now: Duration,
+    pub(crate) targets: HashMap<Lookup, Arc<out::Target>>,
+    pub(crate) paths: HashMap<PathId, Arc<Endpoints>>,
+    pub(crate) ports: HashMap<u16, Arc<inbound::Server>>,
+    /// Where test servers listen, and who came.
+    servers: HashMap<SocketAddr, VecDeque<End>>,
+    /// Where proxies listen for peers.
+    proxies: HashMap<SocketAddr, usize>,
+}
+
+pub(crate) fn addr(text: &str) -> SocketAddr {
+    text.parse().expect("address")
+}
+
+/// A certificate of the one test authority.
+pub(crate) fn credentials(identity: &str) -> Arc<Credentials> {
+    static CA: OnceLock<(String, Issuer<'static, KeyPair>)> = OnceLock::new();
+    let (pem, issuer) = CA.get_or_init(|| {
+        let key = KeyPair::generate().expect("key");
+        let mut params = CertificateParams::new(Vec::new()).expect("params");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params.self_signed(&key).expect("signed").pem(), Issuer::new(params, key))
+    });
+    let key = KeyPair::generate().expect("key");
+    let leaf = CertificateParams::new(vec![identity.into()]).expect("params").signed_by(&key, issuer).expect("signed");
+    let roots = tls::anchors(pem).expect("anchors");
+    Arc::new(tls::credentials(identity, identity, leaf.der(), &[], &key.serialize_der(), &roots).expect("credentials"))
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> World {
+        World {
+            nodes: Vec::new(),
+            air: Air::default(),
+            dice: Dice::new(seed),
+            now: Duration::from_millis(1),
+            targets: HashMap::new(),
+            paths: HashMap::new(),
+            ports: HashMap::new(),
+            servers: HashMap::new(),
+            proxies: HashMap::new(),
+        }
+    }
+
+    /// A proxy with an identity, reached by peers at `ip:4143`.
+    pub(crate) fn proxy(&mut self, identity: &str, ip: &str, config: Config) -> usize {
+        let (asked, registry) = (Arc::new(Asked::default()), Registry::new(1));
+        let control: Arc<dyn table::Control> = asked.clone();
+        let config = Config { inbound_ips: vec![ip.parse().expect("address")], ..config };
+        let mut engine = Engine::new(WorkerId(0), Arc::new(config), control, registry.clone(), self.dice.next());
+        engine.told(Tell::Credentials(credentials(identity)));
+        self.nodes.push(Node { engine, asked, registry });
+        self.proxies.insert(addr(&format!("{ip}:4143")), self.nodes.len() - 1);
+        self.nodes.len() - 1
+    }
+
+    /// A test server's address.
+    pub(crate) fn listen(&mut self, at: &str) {
+        self.servers.insert(addr(at), VecDeque::new());
+    }
+
+    /// The next connection to a test server.
+    pub(crate) fn accept(&mut self, at: &str) -> Option<End> {
+        self.servers.get_mut(&addr(at))?.pop_front()
+    }
+
+    /// A connection of the application beside a proxy, meant for `to`.
+    pub(crate) fn connect(&mut self, node: usize, to: &str) -> End {
+        let local = addr("127.0.0.1:4140");
+        self.enter(node, Role::AppIn, addr("10.9.0.1:50000"), addr(to), local)
+    }
+
+    /// A connection from outside to a port behind a proxy.
+    pub(crate) fn connect_in(&mut self, node: usize, from: &str, to: &str) -> End {
+        let to = addr(to);
+        self.enter(node, Role::PeerIn, addr(from), to, SocketAddr::new(to.ip(), 4143))
+    }
+
+    fn enter(&mut self, node: usize, role: Role, from: SocketAddr, to: SocketAddr, local: SocketAddr) -> End {
+        self.air.wires.push([Half::default(), Half::default()]);
+        let wire = self.air.wires.len() - 1;
+        match self.nodes[node].engine.accepted(role, from, Some(to), local) {
+            Some(key) => {
+                self.air.wires[wire][1].owner = Owner::Node(node, key);
+                self.air.ends.insert((node, key.token()), End(wire, 1));
+            }
+            None => {
+                self.air.wires[wire][1].owner = Owner::Gone;
+                self.air.wires[wire][0].fin = true;
+                self.air.wires[wire][0].reset = true;
+            }
+        }
+        End(wire, 0)
+    }
+
+    pub(crate) fn write(&mut self, End(wire, side): End, bytes: impl AsRef<[u8]>) {
+        self.air.wires[wire][1 - side].inbox.extend(bytes.as_ref());
+    }
+
+    pub(crate) fn finish(&mut self, End(wire, side): End) {
+        self.air.wires[wire][1 - side].fin = true;
+    }
+
+    pub(crate) fn reset(&mut self, End(wire, side): End) {
+        self.air.wires[wire][1 - side].reset = true;
+        self.air.wires[wire][1 - side].fin = true;
+        self.air.wires[wire][side].owner = Owner::Gone;
+    }
+
+    /// The end reads nothing until `false`.
+    pub(crate) fn stall(&mut self, End(wire, side): End, stalled: bool) {
+        self.air.wires[wire][side].stalled = stalled;
+    }
+
+    /// Everything that has arrived; what fits in the window comes after a further `run`.
+    pub(crate) fn read(&mut self, End(wire, side): End) -> Vec<u8> {
+        self.air.wires[wire][side].inbox.drain(..).collect()
+    }
+
+    pub(crate) fn text(&mut self, end: End) -> String {
+        String::from_utf8_lossy(&self.read(end)).into_owned()
+    }
+
+    /// Whether the other side has ended (`Some(true)`: by reset).
+    pub(crate) fn ended(&self, End(wire, side): End) -> Option<bool> {
+        let half = &self.air.wires[wire][side];
+        half.fin.then_some(half.reset)
+    }
+
+    /// Runs until nothing moves.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..200_000 {
+            if !self.turn() {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// Lets time pass in steps, running after each.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.now = (self.now + Duration::from_millis(10)).min(until);
+            self.run();
+        }
+    }
+
+    /// Tells a proxy something.
+    pub(crate) fn tell(&mut self, node: usize, tell: Tell) {
+        self.nodes[node].engine.told(tell);
+    }
+
+    fn turn(&mut self) -> bool {
+        let mut moved = false;
+        for node in 0..self.nodes.len() {
+            self.nodes[node].engine.tick(self.now.as_nanos() as u64);
+            moved |= self.answer(node);
+            moved |= self.arrive(node);
+            let engine = &mut self.nodes[node].engine;
+            engine.settle(&mut Port(&mut self.air, node));
+            for (node, key, to) in std::mem::take(&mut self.air.dials) {
+                moved = true;
+                self.dialed(node, key, to);
+            }
+            moved |= !std::mem::take(&mut self.air.thirsty).is_empty() | std::mem::take(&mut self.air.moved);
+        }
+        moved
+    }
+
+    fn answer(&mut self, node: usize) -> bool {
+        let asks = std::mem::take(&mut *self.nodes[node].asked.0.lock().expect("not poisoned"));
+        let moved = !asks.is_empty();
+        for ask in asks {
+            let engine = &mut self.nodes[node].engine;
+            match ask {
+                Ask::Target(lookup) => {
+                    let Some(target) = self.targets.get(&lookup) else { continue };
+                    engine.told(Tell::Target(lookup, target.clone()));
+                    for backend in &target.backends {
+                        if let BackendKind::Balance { path, .. } = &backend.kind
+                            && let Some(endpoints) = self.paths.get(path)
+                        {
+                            engine.told(Tell::Endpoints(*path, endpoints.clone()));
+                        }
+                    }
+                }
+                Ask::Port(port) => {
+                    if let Some(server) = self.ports.get(&port) {
+                        engine.told(Tell::Port(port, server.clone()));
+                    }
+                }
+                Ask::Forget(_) | Ask::ForgetPort(_) => {}
+            }
+        }
+        moved
+    }
+
+    /// Hands a random piece of what waits to each connection of a node that reads.
+    fn arrive(&mut self, node: usize) -> bool {
+        let mut moved = false;
+        for wire in 0..self.air.wires.len() {
+            for side in 0..2 {
+                let half = &mut self.air.wires[wire][side];
+                let Owner::Node(owner, key) = half.owner else { continue };
+                if owner != node || half.stalled {
+                    continue;
+                }
+                let engine = &mut self.nodes[node].engine;
+                engine.writable(key);
+                if half.reset && !std::mem::replace(&mut half.told, true) {
+                    engine.broken(key);
+                    moved = true;
+                } else if !engine.wants_read(key) {
+                } else if !half.inbox.is_empty() {
+                    let most = half.inbox.len().min(16 << 10) as u64;
+                    // Mostly whole reads, sometimes a byte or a few.
+                    let n = if self.dice.below(4) == 0 { 1 + self.dice.below(most.min(40)) } else { most };
+                    let mut data: Vec<u8> = half.inbox.drain(..n as usize).collect();
+                    engine.input(key, &mut data);
+                    moved = true;
+                } else if half.fin && !std::mem::replace(&mut half.told, true) {
+                    engine.ended(key);
+                    moved = true;
+                }
+            }
+        }
+        moved
+    }
+
+    fn dialed(&mut self, node: usize, key: Key<Conn>, to: SocketAddr) {
+        let (peer, known) = (self.proxies.get(&to).copied(), self.servers.contains_key(&to));
+        if peer.is_none() && !known || peer.is_some_and(|peer| self.nodes[peer].engine.life != Life::Serving) {
+            return self.nodes[node].engine.broken(key);
+        }
+        self.air.wires.push([Half::default(), Half::default()]);
+        let wire = self.air.wires.len() - 1;
+        self.air.wires[wire][0].owner = Owner::Node(node, key);
+        self.air.ends.insert((node, key.token()), End(wire, 0));
+        if let Some(peer) = peer {
+            let from = SocketAddr::new(addr("10.0.0.1:1").ip(), 40_000 + wire as u16);
+            match self.nodes[peer].engine.accepted(Role::PeerIn, from, Some(to), to) {
+                Some(key) => {
+                    self.air.wires[wire][1].owner = Owner::Node(peer, key);
+                    self.air.ends.insert((peer, key.token()), End(wire, 1));
+                }
+                None => {
+                    self.air.wires[wire][1].owner = Owner::Gone;
+                    self.air.wires[wire][0].reset = true;
+                }
+            }
+        } else if let Some(queue) = self.servers.get_mut(&to) {
+            queue.push_back(End(wire, 1));
+        }
+        self.nodes[node].engine.connected(key);
+    }
+
+    /// The sum of a family's samples whose line holds all of `parts`.
+    pub(crate) fn metric(&self, node: usize, family: &str, parts: &[&str]) -> f64 {
+        let mut text = String::new();
+        self.nodes[node].registry.render(&mut text);
+        let lines = text.lines().filter(|l| l.starts_with(family) && parts.iter().all(|part| l.contains(part)));
+        lines.filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+}
+
+/// A meshed endpoint at `ip:port`, dialed at 4143 by transport header.
+pub(crate) fn meshed(at: &str, identity: &str) -> Endpoint {
+    let peer = Peer { identity: identity.into(), server_name: identity.into() };
+    Endpoint { tls: Some(peer), hint: Hint::H2, inbound_port: Some(4143), ..plain(at) }
+}
+
+/// An endpoint without a proxy.
+pub(crate) fn plain(at: &str) -> Endpoint {
+    Endpoint {
+        addr: addr(at),
+        weight: 10_000,
+        tls: None,
+        hint: Hint::None,
+        inbound_port: None,
+        authority: None,
+        labels: Arc::from([(Arc::from("pod"), Arc::from("p"))]),
+    }
+}
+
+pub(crate) fn endpoints(list: &[Endpoint]) -> Arc<Endpoints> {
+    Arc::new(Endpoints { known: true, list: list.iter().cloned().map(Arc::new).collect() })
+}
+
+pub(crate) fn balanced(path: u32) -> Backend {
+    let ms = Duration::from_millis;
+    let kind = BackendKind::Balance { path: PathId(path), authority: "web.ns.svc.cluster.local:80".into(), rtt: ms(30), decay: ms(10_000) };
+    Backend { kind, meta: meta("web"), queue: 100, failfast: ms(3_000), breaker: None }
+}
+
+pub(crate) fn meta(name: &str) -> Meta {
+    Meta { group: "core".into(), kind: "Service".into(), namespace: "ns".into(), name: name.into(), port: 80, section: "".into() }
+}
+
+pub(crate) fn arms(weights: &[u32]) -> Split {
+    let arm = |(i, &weight): (usize, &u32)| Arm { weight, backend: i as u16, filters: Box::default() };
+    Split::Random(weights.iter().enumerate().map(arm).collect())
+}
+
+pub(crate) fn rule(split: Split) -> Rule {
+    Rule {
+        hosts: Box::default(),
+        matches: Box::default(),
+        filters: Box::default(),
+        timeouts: Default::default(),
+        retry: None,
+        split,
+        route: meta("route"),
+        profile_labels: Arc::from([]),
+        failures: Box::default(),
+    }
+}
+
+/// A target whose requests and connections go to these backends by weight.
+pub(crate) fn target(backends: Vec<Backend>, weights: &[u32]) -> out::Target {
+    out::Target {
+        protocol: out::Protocol::Detect(Duration::from_millis(500)),
+        http: out::Routes { rules: Box::new([rule(arms(weights))]), trivial: true },
+        opaque: arms(weights),
+        logical: Some("web.ns.svc.cluster.local:80".into()),
+        backends: backends.into(),
+        parent: meta("web"),
+        source: out::Source::Fresh,
+    }
+}
+
+pub(crate) fn authorization(authentication: inbound::Authentication) -> inbound::Authorization {
+    let any = |ip: &str| inbound::Network { net: (ip.parse().expect("address"), 0), except: Box::default() };
+    inbound::Authorization { networks: Box::new([any("0.0.0.0"), any("::")]), authentication, meta: meta("authz") }
+}
+
+/// A port that sniffs and lets in whom `authentication` says.
+pub(crate) fn server(authentication: inbound::Authentication) -> inbound::Server {
+    inbound::Server {
+        protocol: inbound::Protocol::Detect(Duration::from_millis(500)),
+        authorizations: Box::new([authorization(authentication)]),
+        routes: Box::default(),
+        meta: meta("server"),
+        allow_loopback: false,
+    }
+}
+
+/// Two proxies: an application beside `a` calls 10.1.0.1:80, which is 10.0.0.2:8080 behind `b`.
+pub(crate) fn pair(seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.proxy("a.test", "10.0.0.1", Config::default());
+    world.proxy("b.test", "10.0.0.2", Config::default());
+    world.listen("10.0.0.2:8080");
+    world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(target(vec![balanced(1)], &[1])));
+    world.paths.insert(PathId(1), endpoints(&[meshed("10.0.0.2:8080", "b.test")]));
+    for port in [8080, 4143] {
+        world.ports.insert(port, Arc::new(server(inbound::Authentication::Unauthenticated)));
+    }
+    world
+}
