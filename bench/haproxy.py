@@ -9,7 +9,7 @@ from bench import world
 
 COMMON = """
 global
-  maxconn 20000
+  maxconn 4000
   nbthread 1
   log stderr local0 err
 defaults
@@ -52,3 +52,16 @@ def write(
     client.write_text((COMMON + CLIENT).format(**values))
     server.write_text((COMMON + SERVER).format(**values))
     return client, server
+
+ORIGIN = """
+frontend origin
+  bind 127.0.0.1:{origin}
+  http-request return status 200 content-type text/plain string "{body}"
+"""
+
+
+def origin(folder: pathlib.Path, port: int, size: int = 100) -> pathlib.Path:
+    """A server that answers every request with a body of `size` bytes, from the same program so that nothing else is needed."""
+    path = folder / "origin.cfg"
+    path.write_text(COMMON.format(mode="http") + ORIGIN.format(origin=port, body="x" * size))
+    return path
