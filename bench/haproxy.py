@@ -53,6 +53,7 @@ def write(
     server.write_text((COMMON + SERVER).format(**values))
     return client, server
 
+
 ORIGIN = """
 frontend origin
   bind 127.0.0.1:{origin}
