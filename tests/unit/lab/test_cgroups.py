@@ -36,6 +36,10 @@ def test_inside_a_container_v2_groups_stay_in_the_own_group(tmp_path: pathlib.Pa
     assert cgroups.plan("0::/../elsewhere\n", tmp_path).v2 == tmp_path
 
 
+def test_the_callers_own_leaf_is_never_swept_with_a_labs_groups() -> None:
+    assert not cgroups.HOST_LEAF.startswith("isthmus")
+
+
 def test_v2_hands_on_what_the_group_has(tmp_path: pathlib.Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu memory pids rdma misc")
     (tmp_path / "cgroup.subtree_control").write_text("cpu memory pids")
