@@ -189,11 +189,8 @@ def data_plane_versions(seen: facts.Facts) -> finding.Finding:
 
 def unmeshed(seen: facts.Facts) -> finding.Finding | None:
     """Pods of the extension that should be meshed and are not."""
-    bare = (
-        p
-        for p in seen.own_pods
-        if _notes(p).get(names.INJECT) == decide.ENABLED and _proxy_status(p) is None and not _ended(p)
-    )
+    pods = (p for p in seen.own_pods if _space(p) == names.MULTICLUSTER_NS and not _ended(p))
+    bare = (p for p in pods if _notes(p).get(names.INJECT) == decide.ENABLED and not _has_proxy(p))
     return finding.each(f"{_pod(p)} should have a proxy and has none" for p in bare)
 
 
@@ -204,6 +201,11 @@ def _data_plane(seen: facts.Facts) -> Sequence[Pod]:
 def _proxy_status(pod: Pod) -> Any:
     statuses = [*(pod.status.initContainerStatuses or []), *(pod.status.containerStatuses or [])] if pod.status else []
     return next((s for s in statuses if s.name == decide.PROXY), None)
+
+
+def _has_proxy(pod: Pod) -> bool:
+    everyone = [*(pod.spec.initContainers or []), *(pod.spec.containers or [])] if pod.spec else []
+    return any(one.name == decide.PROXY for one in everyone)
 
 
 def _ended(pod: Pod) -> bool:

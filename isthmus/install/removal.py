@@ -8,10 +8,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from lightkube.resources.apps_v1 import Deployment
+
 from isthmus import names
 from isthmus.errors import IsthmusError
 from isthmus.install import core
 from isthmus.kube import client as kube
+from isthmus.multicluster import objects as mirror
 
 Doc = dict[str, Any]
 Say = Callable[[str], None]
@@ -80,7 +83,7 @@ async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) 
 
 async def _remove_links(client: kube.Client, say: Say, warn: Say) -> None:
     """Delete every Link and give its controller time to remove what it mirrored."""
-    deadline = asyncio.get_running_loop().time() + LINK_DEADLINE
+    deadline = asyncio.get_running_loop().time() + (LINK_DEADLINE if await _mirror_runs(client) else 0.0)
     asked = False
     while links := await _links(client):
         if not asked:
@@ -95,6 +98,12 @@ async def _remove_links(client: kube.Client, say: Say, warn: Say) -> None:
     for one in await _links(client):
         warn(f"Link {one['metadata']['name']} was not taken apart by its controller; its mirrors are removed here")
         await _remove_mirrors(client, one)
+
+
+async def _mirror_runs(client: kube.Client) -> bool:
+    """Whether there is a controller to take Links apart."""
+    found = await client.get(Deployment, mirror.CONTROLLER, names.MULTICLUSTER_NS)
+    return found is not None and bool(found.status and found.status.availableReplicas)
 
 
 async def _links(client: kube.Client) -> list[Doc]:

@@ -1,8 +1,8 @@
 """The menu: words, exit codes, refusals, a reader that leaves, and how fast it starts."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -94,11 +94,12 @@ def test_a_reader_that_leaves_early_is_no_failure():
 
 
 def test_the_menu_starts_in_a_blink():
-    """150 ms is the goal on an idle machine; the test takes the best of five so that a busy one does not fail it."""
+    """150 ms is the goal on an idle machine. CPU time is measured, best of five, since other work makes the clock run on."""
 
     def once() -> float:
-        begin = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "isthmus", "--help"], stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(once() for _ in range(5)) < 0.3
+    assert min(once() for _ in range(5)) < 0.25
