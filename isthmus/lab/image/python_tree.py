@@ -35,6 +35,7 @@ SKIP = frozenset(
         "pydoc_data",
     ]
 )
+UNUSED = ("_tkinter.", "_test", "_ctypes_test", "xxlimited")  # native modules, and the windows they would bring along
 OUR_SKIP = frozenset(("__pycache__", "go", "bin"))
 _NAME = re.compile(r"^[A-Za-z0-9._-]+")
 
@@ -84,7 +85,7 @@ def tree(
         parent = pathlib.Path(place)
         folders[:] = [f for f in folders if f not in skip and not f.startswith("config-")]
         for name in files:
-            if not name.endswith((".pyc", ".a")):
+            if not name.endswith((".pyc", ".a")) and not name.startswith(UNUSED):
                 found |= _with_bytecode(parent / name, f"{target}/{(parent / name).relative_to(folder)}", cache)
     return found
 

@@ -68,7 +68,7 @@ def test_roots_come_from_the_checkout_first(tmp_path: pathlib.Path) -> None:
 
 def test_a_tree_has_bytecode_and_no_tests(tmp_path: pathlib.Path) -> None:
     source = tmp_path / "room"
-    for name in ("room/a.py", "room/tests/test_a.py", "room/data.json", "room/__pycache__/old.pyc"):
+    for name in ("room/a.py", "room/tests/test_a.py", "room/_tkinter.so", "room/data.json", "room/__pycache__/old.pyc"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1\n")
     found = python_tree.tree(source, "/x", tmp_path / "cache", skip=python_tree.SKIP)
