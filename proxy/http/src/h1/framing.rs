@@ -17,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub upgrades: bool,
     pub upgrade: Option<&'a [u8]>,
     pub expects_continue: bool,
+    /// A `connection` field names other fields.
+    pub lists: bool,
 }
 
 /// Names a `connection` field cannot list away: framing, routing, identity and authorisation.
@@ -51,7 +53,9 @@ impl<'a> Facts<'a> {
                 self.encodings += 1;
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
             }
+            Name::Connection if value.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
             Name::Connection => {
+                self.lists |= lists_names(value);
                 for option in options(value) {
                     match option.len() {
                         5 => self.close |= option.eq_ignore_ascii_case(b"close"),
@@ -117,7 +121,7 @@ pub(super) fn mark_listed(base: &[u8], scratch: &mut Scratch) {
 }
 
 /// Whether a `connection` value names other fields than the words every proxy knows.
-pub(super) fn lists_names(value: &[u8]) -> bool {
+fn lists_names(value: &[u8]) -> bool {
     options(value).any(|option| {
         !option.eq_ignore_ascii_case(b"close")
             && !option.eq_ignore_ascii_case(b"keep-alive")

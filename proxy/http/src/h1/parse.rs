@@ -225,7 +225,7 @@ fn walk_from<'a>(
     }
     scratch.clear();
     let mut facts = Facts::default();
-    let (mut seen, mut listed) = (Set::NONE, false);
+    let mut seen = Set::NONE;
     for header in raw {
         let name = header.name.as_bytes();
         let id = Name::of(name);
@@ -238,7 +238,6 @@ fn walk_from<'a>(
         if facts.note(id, header.value)? {
             flags |= SKIP;
         }
-        listed |= id == Name::Connection && framing::lists_names(header.value);
         seen = seen.with(id);
         let value_at = if header.value.is_empty() { 0 } else { offset(bytes, header.value) };
         scratch.slots.push(Slot {
@@ -253,7 +252,7 @@ fn walk_from<'a>(
     if !bytes.ends_with(b"\r\n\r\n") {
         return Err(Reason::BareLineFeed);
     }
-    if listed {
+    if facts.lists {
         framing::mark_listed(bytes, scratch);
     }
     Ok((facts, Fields { base: bytes, slots: &scratch.slots, seen }))
@@ -279,7 +278,7 @@ impl<'a> Target<'a> {
         if facts.hosts > 1 || (facts.host.is_empty() && !http10) || !is_authority(facts.host) {
             return Err(Reason::Host);
         }
-        if target.iter().any(|b| !(0x21..=0x7e).contains(b) || *b == b'#') {
+        if !is_target(target) {
             return Err(Reason::Target);
         }
         let connect = method == b"CONNECT";
@@ -318,6 +317,12 @@ fn scheme(target: &[u8]) -> Option<(&'static [u8], &[u8])> {
     None
 }
 
+/// Only visible ASCII, no fragment. Without early exit, so that it is done by the vector.
+#[inline]
+pub(crate) fn is_target(target: &[u8]) -> bool {
+    !target.iter().fold(false, |bad, &b| bad | (b <= 0x20) | (b >= 0x7f) | (b == b'#'))
+}
+
 fn has_port(authority: &[u8]) -> bool {
     let digits = authority.rsplit(|b| *b == b':').next().unwrap_or_default();
     digits.len() < authority.len() && (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
@@ -325,8 +330,24 @@ fn has_port(authority: &[u8]) -> bool {
 
 /// Host and optional port: no user, no list, no blanks, no path.
 pub(crate) fn is_authority(host: &[u8]) -> bool {
-    host.iter().all(|b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='))
+    host.iter().all(|b| AUTHORITY[usize::from(*b)])
 }
+
+/// Bytes a host may have, the brackets and escapes of RFC 3986 included.
+static AUTHORITY: [bool; 256] = {
+    let mut table = [false; 256];
+    let (others, mut b) = (b"-._~:[]%!$&'()*+;=", 0);
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric();
+        b += 1;
+    }
+    let mut i = 0;
+    while i < others.len() {
+        table[others[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
 
 fn bad(reason: Reason) -> Reject {
     Reject { status: 400, reason }

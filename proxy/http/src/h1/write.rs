@@ -124,8 +124,12 @@ fn cookies(out: &mut Vec<u8>, fields: &Fields<'_>) {
 #[inline]
 fn put(out: &mut Vec<u8>, field: Field<'_>) {
     out.reserve(field.name.len() + field.value.len() + 4);
-    out.extend_from_slice(field.name);
-    out.extend_from_slice(b": ");
+    if field.id.known() {
+        out.extend_from_slice(field.id.start().as_bytes());
+    } else {
+        out.extend_from_slice(field.name);
+        out.extend_from_slice(b": ");
+    }
     out.extend_from_slice(field.value);
     out.extend_from_slice(b"\r\n");
 }

@@ -3,7 +3,7 @@
 //! fault, not the connection's.
 
 use super::hpack::{BAD, pseudo};
-use crate::h1::{is_authority, number};
+use crate::h1::{is_authority, is_target, number};
 use crate::head::{Fields, Form, Request, Response, SKIP, Scratch, Slot, Version};
 use crate::names::{Name, Set};
 
@@ -60,7 +60,7 @@ pub(super) fn check_request(scratch: &mut Scratch) -> Result<Found, Malformed> {
         let path = path.unwrap_or_default();
         scheme_fits
             && (path.first() == Some(&b'/') || (path == b"*" && method == b"OPTIONS"))
-            && path.iter().all(|b| is_visible(*b))
+            && is_target(path)
     };
     found.is_head = method == b"HEAD";
     if fits { Ok(found) } else { Err(Malformed) }
@@ -181,10 +181,6 @@ fn special(id: Name, value: &[u8], seen: Set, slot: &mut Slot, found: &mut Found
 fn find<'a>(scratch: &'a Scratch, slots: &[Slot], id: u8) -> Option<&'a [u8]> {
     let slot = slots.iter().find(|slot| slot.id == id)?;
     scratch.bytes.get(slot.value_at as usize..slot.value_at as usize + slot.value_len as usize)
-}
-
-fn is_visible(b: u8) -> bool {
-    (0x21..=0x7e).contains(&b) && b != b'#'
 }
 
 fn is_token(b: u8) -> bool {
