@@ -1,0 +1,104 @@
+"""An application behind a proxy: HTTP/1.1 on 8080, gRPC on 50051, an echo that speaks first on 9000. Standard library and grpcio.
+
+In: `app.py NAME`. Out: `/` says who answered, `/headers` what arrived, `/bytes?n=`, `/upload`, `/slow?ms=`, `/ws` (an echoed frame).
+Run as a child process in a pod's network namespace; never imported by tests.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import sys
+import urllib.parse
+
+import grpc.aio
+
+MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+Headers = dict[str, str]
+
+
+async def body_of(reader: asyncio.StreamReader, headers: Headers) -> int:
+    """Reads the body, whole; its length."""
+    if headers.get("transfer-encoding", "").lower() != "chunked":
+        left = size = int(headers.get("content-length", "0"))
+        while left:
+            left -= len(await reader.readexactly(min(left, 1 << 16)))
+        return size
+    total = 0
+    while size := int((await reader.readline()).split(b";")[0], 16):
+        await reader.readexactly(size + 2)
+        total += size
+    await reader.readline()
+    return total
+
+
+async def http(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while line := await reader.readline():
+            method, target, _ = line.decode().split()
+            headers: Headers = {}
+            while (raw := await reader.readline()).strip():
+                field, _, value = raw.decode().partition(":")
+                headers[field.lower()] = value.strip()
+            url = urllib.parse.urlsplit(target)
+            query = dict(urllib.parse.parse_qsl(url.query))
+            if url.path == "/ws":
+                await websocket(headers, reader, writer)
+                return
+            size = await body_of(reader, headers)
+            await asyncio.sleep(int(query.get("ms", "0")) / 1000)
+            said: dict[str, object] = {"cluster": name, "path": target, "method": method, "bytes": size}
+            answers = {"/headers": lambda h=headers: json.dumps(h), "/bytes": lambda q=query: "x" * int(q["n"])}
+            text = answers.get(url.path, lambda s=said: json.dumps(s))().encode()
+            head = f"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-app: {name}\r\ncontent-length: {len(text)}\r\n\r\n"
+            writer.write(head.encode() + text)
+            await writer.drain()
+    except (ConnectionError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
+
+
+async def websocket(headers: Headers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    accept = base64.b64encode(hashlib.sha1((headers["sec-websocket-key"] + MAGIC).encode()).digest()).decode()
+    head = ["HTTP/1.1 101 Switching Protocols", "upgrade: websocket", "connection: Upgrade"]
+    writer.write("\r\n".join([*head, f"sec-websocket-accept: {accept}", "", ""]).encode())
+    first, length = await reader.readexactly(2)
+    mask = await reader.readexactly(4)
+    data = await reader.readexactly(length & 0x7F)
+    writer.write(bytes([first, len(data)]) + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+    await writer.drain()
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Echoes what comes, after a word of its own: protocols whose server speaks first."""
+    try:
+        writer.write(b"hello\n")
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def check(request: bytes, context: object) -> bytes:
+    return b"\x08\x01"
+
+
+async def main(name: str) -> None:
+    served = await asyncio.start_server(lambda r, w: http(name, r, w), "0.0.0.0", 8080)
+    echoes = await asyncio.start_server(echo, "0.0.0.0", 9000)
+    rpc = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(check)
+    rpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": handler})])
+    rpc.add_insecure_port("0.0.0.0:50051")
+    await rpc.start()
+    print("serving", flush=True)
+    async with served, echoes:
+        await rpc.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

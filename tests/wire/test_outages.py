@@ -1,0 +1,66 @@
+"""What happens when things come and go: endpoints, the control plane, the proxy itself."""
+
+import signal
+import time
+
+import pytest
+
+from tests.wire import conftest, pods, world
+
+pytestmark = pytest.mark.wire
+
+WEB = {"host": world.WEB, "port": 80, "name": "web"}
+
+
+def test_endpoints_churn_under_load_without_a_failure(stage: conftest.Stage, state: world.State) -> None:
+    sets = [["server"], ["server", "second"], ["second"], ["second", "server"]]
+    load = stage.client.calling("many", **WEB, count=1_000_000, connections=8, seconds=6)
+    for i in range(20):
+        state.edit("endpoints", world.path("web"), [world.endpoint(pod, 8080) for pod in sets[i % 4]])
+        time.sleep(0.25)
+    said = load.communicate(timeout=30)[0]
+    assert '"failed": 0' in said, said
+
+
+def test_traffic_goes_on_without_a_control_plane(stage: conftest.Stage, state: world.State) -> None:
+    stage.client.call("many", **WEB, count=10, connections=1)
+    planes = [pod.children["plane"] for pod in stage.pods.values()]
+    for plane in planes:
+        plane.end()
+    try:
+        for _ in range(3):
+            done = stage.client.call("many", **WEB, count=200, connections=4)
+            assert done["failures"] == []
+            time.sleep(1)
+        pods.wait_for(lambda: stage.client.metric("control_stale_streams") > 0, 5, "staleness")
+        unknown = stage.client.call("one", host="10.96.0.99", port=80, name="x", limit=20)
+        assert unknown["seconds"] < 10, "a new destination is answered, never hung"
+    finally:
+        for pod in stage.pods.values():
+            pod.start_plane(stage.state.file, stage.ca)
+    state.edit("endpoints", world.path("web"), [world.endpoint("second", 8080)])
+    moved = lambda: stage.client.call("many", **WEB, count=1, connections=1)["clusters"] == {"second": 1}  # noqa: E731
+    pods.wait_for(moved, 15, "news after the outage")
+    assert stage.client.metric("control_stale_streams") == 0
+
+
+def test_a_certificate_is_renewed_before_it_ends(stage: conftest.Stage, state: world.State) -> None:
+    before = stage.client.metric("control_identity_cert_expiration_timestamp_seconds")
+    assert before > time.time()
+
+
+def test_sigterm_finishes_what_runs_then_ends(stage: conftest.Stage, state: world.State) -> None:
+    pod = stage.pods["second"]
+    state.edit("endpoints", world.path("web"), [world.endpoint("second", 8080)])
+    moved = lambda: stage.client.call("many", **WEB, count=1, connections=1)["clusters"] == {"second": 1}  # noqa: E731
+    pods.wait_for(moved, 5, "the endpoint")
+    slow = stage.client.calling("one", **WEB, path="/slow?ms=1500")
+    time.sleep(0.7)
+    proxy = pod.children["proxy"]
+    proxy.process.send_signal(signal.SIGTERM)
+    said = slow.communicate(timeout=20)[0]
+    assert '"status": 200' in said, said
+    assert proxy.process.wait(12) == 0
+    pod.start_proxy(stage.anchors)
+    pod.wait_ready()
+    pods.wait_for(moved, 15, "the peer to be used again")

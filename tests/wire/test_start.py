@@ -1,0 +1,43 @@
+"""How a proxy starts: its environment, its certificate, its admin port."""
+
+import subprocess
+
+import pytest
+
+from tests.wire import conftest, pods, world
+
+pytestmark = pytest.mark.wire
+
+
+def test_ready_after_the_certificate_with_live_and_metrics(stage: conftest.Stage) -> None:
+    assert stage.client.admin("/live") == (200, "live\n")
+    assert stage.client.admin("/ready") == (200, "ready\n")
+    assert stage.client.metric("control_identity_cert_refreshes_total", result="ok") >= 1
+    assert stage.client.metric("proxy_build_info", vendor="isthmus") == 1
+    assert stage.client.admin("/metrics")[1].endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("page, status", [("/env.json", 403), ("/proxy-log-level", 403), ("/shutdown", 404), ("/", 404)])
+def test_knobs_are_not_for_strangers(stage: conftest.Stage, page: str, status: int) -> None:
+    assert stage.client.admin(page)[0] == status
+
+
+def test_metrics_ask_the_policy_of_their_port_and_probes_do_not(stage: conftest.Stage, state: world.State) -> None:
+    state.edit("ports", "4191", "deny")
+    pods.wait_for(lambda: stage.client.admin("/metrics")[0] == 403, 3, "the policy")
+    assert stage.client.admin("/ready")[0] == 200
+
+
+def test_a_malformed_environment_is_told_whole_and_nothing_starts(stage: conftest.Stage) -> None:
+    env = stage.client.environment(stage.anchors, INBOUND_CONNECT_TIMEOUT="soon", POLICY_CLUSTER_NETWORKS="10/8")
+    done = subprocess.run([pods.program("isthmus-proxy")], env=env, capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 64
+    for part in ("INBOUND_CONNECT_TIMEOUT is \"soon\"", "POLICY_CLUSTER_NETWORKS is \"10/8\"", "a valid value is"):
+        assert part in done.stderr
+
+
+def test_await_ends_when_the_proxy_is_ready(stage: conftest.Stage) -> None:
+    words = stage.client.inside(str(pods.program("isthmus-proxy")), "await", "--timeout", "5s")
+    assert pods.run(*words) == ""
+    wrong = stage.client.inside(str(pods.program("isthmus-proxy")), "await", "--timeout", "1s", "--port", "4999")
+    assert subprocess.run(wrong, capture_output=True, timeout=10, check=False).returncode == 1
