@@ -162,7 +162,8 @@ def parents(group: str, namespace: str, spec: Spec) -> tuple[Parent, ...]:
     """The parents a spec names, even where the rest of it cannot be read."""
     return tuple(
         Parent(
-            str(ref.get("group", group) or ""),
+            # Schemas put their own group in; where one does not, a Service is Kubernetes' own.
+            str(ref.get("group", "" if ref.get("kind") == "Service" else group) or ""),
             str(ref.get("kind") or "Gateway"),
             names.Key(str(ref.get("namespace") or namespace), str(ref.get("name"))),
             cast("int | None", ref.get("port")),
@@ -206,7 +207,9 @@ class _Reader:
         read = self._grpc_match if self.kind == "GRPCRoute" else self._http_match
         matches = tuple(read(m, f"{where}.matches[{n}]") for n, m in enumerate(_list(rule, "matches")))
         limits = cast("Spec", rule.get("timeouts") or {})
-        backends = tuple(self._backend(b, f"{where}.backendRefs[{n}]") for n, b in enumerate(_list(rule, "backendRefs")))
+        backends = tuple(
+            self._backend(b, f"{where}.backendRefs[{n}]") for n, b in enumerate(_list(rule, "backendRefs"))
+        )
         return Rule(
             matches or (read({}, where),),
             self._filters(rule, where),
@@ -287,7 +290,9 @@ class _Reader:
         status = int(spec.get("statusCode") or 302)
         if not 300 <= status <= 399:
             raise BadValue(self.key(f"{where}.statusCode"), status, "302", why="not a redirect")
-        return Redirect(str(spec.get("scheme") or ""), str(spec.get("hostname") or ""), path, int(spec.get("port") or 0), status)
+        return Redirect(
+            str(spec.get("scheme") or ""), str(spec.get("hostname") or ""), path, int(spec.get("port") or 0), status
+        )
 
     def _backend(self, ref: Spec, where: str) -> Backend:
         weight: object = ref.get("weight", 1)

@@ -8,7 +8,7 @@ Never here: Kubernetes objects beyond their specs, wire messages, whether backen
 import enum
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +18,8 @@ from isthmus import names, route, workload
 from isthmus.errors import BadValue
 
 BACKENDS = 32
+MOST = 400_000_000
+"""The largest weight, in thousandths: ten times as much still fits the wire's 32 bits."""
 _QUANTITY = re.compile(r"^(\d{1,9})(?:\.(\d{1,3}))?(m?)$")
 
 
@@ -59,7 +61,10 @@ def quantity(value: object, *, key: str) -> int:
     if not found or (found[2] and found[3]):
         raise BadValue(key, value, '"500m" or 50', why="not a weight")
     whole, part, milli = int(found[1]), found[2] or "", found[3]
-    return whole if milli else whole * 1000 + int(part.ljust(3, "0"))
+    weight = whole if milli else whole * 1000 + int(part.ljust(3, "0"))
+    if weight > MOST:
+        raise BadValue(key, value, '"500m" or 50', why=f"more than {MOST // 1000}")
+    return weight
 
 
 def parse(meta: ObjectMeta | None, spec: Mapping[str, Any]) -> TrafficSplit:
@@ -78,7 +83,9 @@ def parse(meta: ObjectMeta | None, spec: Mapping[str, Any]) -> TrafficSplit:
 
     listed = cast("Sequence[Mapping[str, Any]]", spec.get("backends") or ())
     if not 0 < len(listed) <= BACKENDS:
-        raise BadValue(f"spec.backends of TrafficSplit {home}", f"{len(listed)} backends", "[{service: web-v2, weight: 50}]")
+        raise BadValue(
+            f"spec.backends of TrafficSplit {home}", f"{len(listed)} backends", "[{service: web-v2, weight: 50}]"
+        )
     if spec.get("matches"):
         raise BadValue(f"spec.matches of TrafficSplit {home}", "set", "an HTTPRoute", why="a split is for all requests")
     backends = tuple(
@@ -99,6 +106,7 @@ class Claims:
         self._splits: dict[names.Key, TrafficSplit] = {}
         self._routes_of: defaultdict[names.Key, set[route.Id]] = defaultdict(set)
         self._splits_of: defaultdict[names.Key, set[names.Key]] = defaultdict(set)
+        self._of_server: defaultdict[names.Key, set[route.Id]] = defaultdict(set)
         self._named: defaultdict[names.Key, set[route.Id | names.Key]] = defaultdict(set)
 
     def put_route(self, found: route.Route) -> frozenset[names.Key]:
@@ -108,6 +116,8 @@ class Claims:
         self._routes[found.id] = found
         for service in _roots(found):
             self._routes_of[service].add(found.id)
+        for server in _servers(found):
+            self._of_server[server].add(found.id)
         for backend in _backends(found):
             self._named[backend].add(found.id)
         return touched | _roots(found)
@@ -118,6 +128,8 @@ class Claims:
             return frozenset()
         for service in _roots(before):
             _discard(self._routes_of, service, ident)
+        for server in _servers(before):
+            _discard(self._of_server, server, ident)
         for backend in _backends(before):
             _discard(self._named, backend, ident)
         return _roots(before)
@@ -151,9 +163,15 @@ class Claims:
     def get(self, ident: route.Id) -> route.Route | None:
         return self._routes.get(ident)
 
-    def all_routes(self) -> Iterable[route.Route]:
-        """Every route that counts, whatever its parents are."""
-        return self._routes.values()
+    def server_routes(self, server: names.Key, port: int, kind: str) -> tuple[route.Route, ...]:
+        """The routes of `kind` with that Server as parent, oldest first."""
+        found = [self._routes[i] for i in self._of_server.get(server, ()) if i[1] == kind]
+        asked = [
+            r
+            for r in found
+            if r.rules and any(p.server and p.key == server and p.port in (None, port) for p in r.parents)
+        ]
+        return tuple(sorted(asked, key=_age))
 
     def routes(self, service: names.Key, port: int, client_ns: str, kind: str) -> tuple[route.Route, ...]:
         """The routes of `kind` that rule for clients in `client_ns`, oldest first.
@@ -164,7 +182,7 @@ class Claims:
         speaking = [r for r in found if r.rules and _speaks(r, service, port)]
         own = [r for r in speaking if r.key.namespace == client_ns and client_ns != service.namespace]
         chosen = own or [r for r in speaking if r.key.namespace == service.namespace]
-        return tuple(sorted(chosen, key=lambda r: (r.created, str(r.key), r.group)))
+        return tuple(sorted(chosen, key=_age))
 
     def split(self, service: names.Key) -> TrafficSplit | None:
         """The TrafficSplit that rules: the oldest, then by name."""
@@ -179,6 +197,15 @@ class Claims:
 
 def _roots(found: route.Route) -> frozenset[names.Key]:
     return frozenset(p.key for p in found.parents if p.service)
+
+
+def _servers(found: route.Route) -> frozenset[names.Key]:
+    return frozenset(p.key for p in found.parents if p.server)
+
+
+def _age(found: route.Route) -> tuple[float, str, str]:
+    """Older first, then by name."""
+    return found.created, str(found.key), found.group
 
 
 def _backends(found: route.Route) -> frozenset[names.Key]:
