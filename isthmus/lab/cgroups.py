@@ -4,6 +4,7 @@ In: the caller's own groups. Out: a `Plan` that says which folders to make, and 
 Each node gets a group below the caller's, so that its accounting and limits stay whole; `unshare --cgroup` then makes it the node's root.
 v2 forbids processes in a group whose controllers are handed on: so the node's own processes sit in a leaf (`LEAF`), and where the
 caller's group has processes of its own they are moved to a leaf as well (`HOST_LEAF`) until `release`.
+Controllers handed on at the hierarchy's root stay handed on after `down`: somebody else may have come to use them meanwhile.
 Never here: a process that is not in a group of ours. `clear` ends what it finds in a node's groups, and nothing else.
 """
 

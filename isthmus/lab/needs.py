@@ -51,7 +51,7 @@ def root(euid: int, platform: str = sys.platform) -> None:
         )
     if euid != 0:
         raise errors.IsthmusError(
-            "the lab makes network namespaces and control groups, which needs root", hint="sudo isthmus lab up"
+            "the lab makes network namespaces and control groups, which needs root", hint="run it with sudo, or as root"
         )
 
 
