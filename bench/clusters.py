@@ -29,7 +29,7 @@ def isthmus(*words: str) -> str:
 
 
 def kubectl(cluster: str, *words: str, text: str | None = None) -> str:
-    """kubectl on the lab."""
+    """Kubectl on the lab."""
     words = ("lab", "kubectl", cluster, *words)
     done = subprocess.run(
         [sys.executable, "-m", "isthmus", *words], input=text, capture_output=True, text=True, check=True
