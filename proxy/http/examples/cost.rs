@@ -7,7 +7,8 @@ use isthmus_http::h2::{Config, Conn, Event, Role};
 use isthmus_http::names::L5D;
 use isthmus_http::{Edit, Field, Name, Scratch, Version, orig_proto, path};
 
-const REQUEST: &[u8] = b"GET /api/items?page=3 HTTP/1.1\r\nHost: backend-svc:8888\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
+const REQUEST: &[u8] =
+    b"GET /api/items?page=3 HTTP/1.1\r\nHost: backend-svc:8888\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nDate: Tue, 24 Nov 2026 02:13:00 GMT\r\nContent-Type: text/html\r\nContent-Length: 100\r\nLast-Modified: Tue, 24 Nov 2026 01:00:00 GMT\r\nConnection: keep-alive\r\nETag: \"65bdd-64\"\r\nAccept-Ranges: bytes\r\n\r\n";
 
 struct Pair {
@@ -62,15 +63,20 @@ impl Pair {
     /// Server side: HTTP/2 to the app's HTTP/1, and its answer back.
     fn arrive(&mut self, answer: &[u8]) {
         let mut at = 0;
-        while let Ok(Some(event)) = self.server.recv(0, &self.to_server, &mut at, &mut self.scratch, &mut self.to_client) {
+        while let Ok(Some(event)) =
+            self.server.recv(0, &self.to_server, &mut at, &mut self.scratch, &mut self.to_client)
+        {
             let Event::Request { stream, head, .. } = event else { continue };
             let (head, was) = orig_proto::restore(&head);
-            let id = [Field::known(Name::L5dClientId, b"default.default.serviceaccount.identity.linkerd.cluster.local")];
+            let id =
+                [Field::known(Name::L5dClientId, b"default.default.serviceaccount.identity.linkerd.cluster.local")];
             let edit = Edit { drop: L5D, add: &id, ..Edit::NONE };
             self.app.clear();
             h1::write_request(&mut self.app, &head, &edit, Framing::AsIs, Ending::Keep);
             self.server.set_token(stream, 1);
-            let Ok(Some(back)) = h1::response(answer, &mut self.other, &self.limits, Asked::default()) else { panic!("answer") };
+            let Ok(Some(back)) = h1::response(answer, &mut self.other, &self.limits, Asked::default()) else {
+                panic!("answer")
+            };
             let add = was.and_then(|was| orig_proto::field(was.version, isthmus_http::Form::Origin));
             let edit = Edit { add: add.as_slice(), ..Edit::NONE };
             assert!(self.server.send_response(&mut self.to_client, stream, &back.response, &edit, false).is_ok());
@@ -84,12 +90,20 @@ impl Pair {
     /// Client side: the answer to the app.
     fn come_back(&mut self) -> usize {
         let (mut at, mut bytes) = (0, 0);
-        while let Ok(Some(event)) = self.client.recv(0, &self.to_client, &mut at, &mut self.scratch, &mut self.to_server) {
+        while let Ok(Some(event)) =
+            self.client.recv(0, &self.to_client, &mut at, &mut self.scratch, &mut self.to_server)
+        {
             match event {
                 Event::Response { head, .. } => {
                     self.app.clear();
                     let head = isthmus_http::Response { version: Version::Http11, ..head };
-                    h1::write_response(&mut self.app, &head, &Edit { drop: L5D, ..Edit::NONE }, Framing::AsIs, Ending::Keep);
+                    h1::write_response(
+                        &mut self.app,
+                        &head,
+                        &Edit { drop: L5D, ..Edit::NONE },
+                        Framing::AsIs,
+                        Ending::Keep,
+                    );
                 }
                 Event::Data { stream, data, .. } => {
                     self.app.extend_from_slice(data);

@@ -106,13 +106,17 @@ impl Folded {
                 (Some(first), Some(last)) => match name.len() {
                     8..=16 => (u64::from_le_bytes(*first), 0, u64::from_le_bytes(*last)),
                     17..=24 => match name.split_at(8).1.first_chunk::<8>() {
-                        Some(middle) => (u64::from_le_bytes(*first), u64::from_le_bytes(*middle), u64::from_le_bytes(*last)),
+                        Some(middle) => {
+                            (u64::from_le_bytes(*first), u64::from_le_bytes(*middle), u64::from_le_bytes(*last))
+                        }
                         None => return None,
                     },
                     _ => return None,
                 },
                 _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-                    (Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64, 0, u32::from_le_bytes(*last) as u64),
+                    (Some(first), Some(last)) => {
+                        (u32::from_le_bytes(*first) as u64, 0, u32::from_le_bytes(*last) as u64)
+                    }
                     _ => return None,
                 },
             },
@@ -122,7 +126,8 @@ impl Folded {
 
     #[inline]
     const fn slot(&self, len: usize) -> usize {
-        let mixed = (self.first ^ self.last.rotate_left(21)).wrapping_add(len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed =
+            (self.first ^ self.last.rotate_left(21)).wrapping_add(len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 56) as usize
     }
 }
@@ -273,6 +278,20 @@ pub const HOP: Set = Set::of(&[
     Name::Upgrade,
     Name::Http2Settings,
 ]);
+
+/// Names that must not come after the body (RFC 9110 section 6.5.1).
+pub(crate) const NO_TRAILER: Set = HOP.or(L5D).or(Set::of(&[
+    Name::Host,
+    Name::ContentLength,
+    Name::ContentType,
+    Name::ContentEncoding,
+    Name::Authorization,
+    Name::Cookie,
+    Name::SetCookie,
+    Name::Expect,
+    Name::Forwarded,
+    Name::Trailer,
+]));
 
 #[cfg(test)]
 mod tests {

@@ -67,7 +67,7 @@ impl<'a> Facts<'a> {
             }
             Name::Upgrade => self.upgrade = Some(value),
             Name::Expect => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
-            _ => return Ok(false),
+            _ => {}
         }
         Ok(HOP.has(id))
     }

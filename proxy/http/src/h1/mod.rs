@@ -8,8 +8,8 @@ mod write;
 
 pub use body::{BadBody, Body, Chunk, Step};
 pub(crate) use framing::number;
-pub(crate) use parse::{is_authority, is_target};
 pub use parse::{Asked, Limits, RequestHead, ResponseHead, request, response, trailers};
+pub(crate) use parse::{is_authority, is_target};
 pub(crate) use write::digits;
 pub use write::{Ending, Framing, chunk, finish, write_request, write_response};
 

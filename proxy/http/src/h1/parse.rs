@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use super::framing::{self, Facts};
 use super::{Body, Reason, Reject};
 use crate::head::{Fields, Form, Request, Response, SKIP, Scratch, Slot, Version};
-use crate::names::{HOP, L5D, Name, Set};
+use crate::names::{NO_TRAILER, Name, Set};
 
 /// What a head may weigh. Defaults: 16 KiB start line (414), 64 KiB head and 128 fields (431).
 #[derive(Clone, Copy, Debug)]
@@ -181,20 +181,6 @@ pub fn trailers<'a>(section: &'a [u8], scratch: &'a mut Scratch) -> Result<Field
     let (_, fields) = walk_from(section, headers, scratch, &Limits::default(), 0).map_err(bad)?;
     Ok(fields)
 }
-
-/// Names that must not come after the body (RFC 9110 section 6.5.1).
-const NO_TRAILER: Set = HOP.or(L5D).or(Set::of(&[
-    Name::Host,
-    Name::ContentLength,
-    Name::ContentType,
-    Name::ContentEncoding,
-    Name::Authorization,
-    Name::Cookie,
-    Name::SetCookie,
-    Name::Expect,
-    Name::Forwarded,
-    Name::Trailer,
-]));
 
 fn walk<'a>(
     bytes: &'a [u8],

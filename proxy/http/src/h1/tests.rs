@@ -155,6 +155,15 @@ fn case_20_connection_cannot_list_identity_away() {
 }
 
 #[test]
+fn fields_of_one_connection_go_no_further() {
+    let all = "te: trailers\r\nkeep-alive: 1\r\nproxy-connection: x\r\nhttp2-settings: x\r\nupgrade: x\r\ntransfer-encoding: chunked\r\nexpect: x";
+    parse(&get(all), |head| {
+        let kept: Vec<_> = head.request.fields.end_to_end().map(|field| field.id).collect();
+        assert_eq!(kept, [Name::Expect]);
+    });
+}
+
+#[test]
 fn responses_are_framed_by_what_was_asked() {
     let plain = Asked::default();
     let head = Asked { head: true, ..plain };

@@ -11,7 +11,8 @@ pub enum Framing {
     AsIs,
     /// Write this content-length instead of any that came.
     Length(u64),
-    /// Drop content-length, write `transfer-encoding: chunked`.
+    /// Drop content-length, write `transfer-encoding: chunked`. Never towards an HTTP/1.0 client: there the body ends with
+    /// the connection (`AsIs` and `Ending::Close`).
     Chunked,
 }
 
@@ -20,6 +21,8 @@ pub enum Framing {
 pub enum Ending<'a> {
     /// It lives on: nothing is written.
     Keep,
+    /// `connection: keep-alive`, which an HTTP/1.0 client that asked for it must be told.
+    KeepAlive,
     /// `connection: close`.
     Close,
     /// `connection: upgrade` and `upgrade: <value>`.
@@ -100,6 +103,7 @@ fn fields(out: &mut Vec<u8>, fields: &Fields<'_>, edit: &Edit<'_>, framing: Fram
     }
     match ending {
         Ending::Keep => {}
+        Ending::KeepAlive => out.extend_from_slice(b"connection: keep-alive\r\n"),
         Ending::Close => out.extend_from_slice(b"connection: close\r\n"),
         Ending::Upgrade(value) => {
             out.extend_from_slice(b"connection: upgrade\r\nupgrade: ");

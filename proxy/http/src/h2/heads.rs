@@ -5,7 +5,7 @@
 use super::hpack::{BAD, pseudo};
 use crate::h1::{is_authority, is_target, number};
 use crate::head::{Fields, Form, Request, Response, SKIP, Scratch, Slot, Version};
-use crate::names::{Name, Set};
+use crate::names::{NO_TRAILER, Name, Set};
 
 /// The message breaks the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +58,7 @@ pub(super) fn check_request(scratch: &mut Scratch) -> Result<Found, Malformed> {
     } else {
         let scheme_fits = scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http") || s.eq_ignore_ascii_case(b"https"));
         let path = path.unwrap_or_default();
-        scheme_fits
-            && (path.first() == Some(&b'/') || (path == b"*" && method == b"OPTIONS"))
-            && is_target(path)
+        scheme_fits && (path.first() == Some(&b'/') || (path == b"*" && method == b"OPTIONS")) && is_target(path)
     };
     found.is_head = method == b"HEAD";
     if fits { Ok(found) } else { Err(Malformed) }
@@ -79,9 +77,15 @@ pub(super) fn check_response(scratch: &mut Scratch) -> Result<Found, Malformed> 
     Ok(found)
 }
 
-/// Checks trailers: no pseudo-fields at all.
+/// Checks trailers: no pseudo-fields at all; what frames, routes or authenticates comes too late and goes no further.
 pub(super) fn check_trailers(scratch: &mut Scratch) -> Result<Found, Malformed> {
-    fields(scratch, 0)
+    let found = fields(scratch, 0)?;
+    if scratch.seen.meets(NO_TRAILER) {
+        for slot in &mut scratch.slots {
+            slot.flags |= if NO_TRAILER.has(crate::head::name_of(slot.id)) { SKIP } else { 0 };
+        }
+    }
+    Ok(found)
 }
 
 /// The request in a checked list.

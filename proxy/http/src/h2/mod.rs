@@ -71,6 +71,14 @@ pub struct Limits {
     pub control_per_second: u32,
 }
 
+impl Limits {
+    /// For links from peers with a verified identity, which carry many clients' requests: when a service hangs, all of
+    /// them give up at once, and that must not end the link.
+    pub fn mesh() -> Limits {
+        Limits { resets: 20_000, resets_per_second: 5_000, control: 20_000, control_per_second: 5_000 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits { resets: 200, resets_per_second: 50, control: 2000, control_per_second: 500 }

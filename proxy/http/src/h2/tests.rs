@@ -296,3 +296,34 @@ fn cookies_in_pieces_become_one_for_http1() {
     crate::h1::write_request(&mut out, &head, &Edit::NONE, crate::h1::Framing::AsIs, crate::h1::Ending::Keep);
     assert_eq!(out, b"GET / HTTP/1.1\r\nhost: a\r\ncookie: a=1; b=2\r\nx: y\r\n\r\n");
 }
+
+proptest! {
+    /// Carried over HTTP/2, an HTTP/1 request is written as if it had not been.
+    #[test]
+    fn translation_loses_nothing(
+        path in "/[a-z%?=]{0,20}",
+        fields in proptest::collection::vec(("(accept|cookie|x-[a-z]{1,5}|X-B|te|keep-alive|authorization)", "[!-~]([ -~]{0,9}[!-~])?"), 0..9),
+        piece in 1usize..50,
+    ) {
+        use crate::h1::{self, Ending, Framing};
+        let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let input = format!("PUT {path} HTTP/1.1\r\nHost: web.local\r\n{lines}Content-Length: 5\r\n\r\n");
+        let mut scratch = Scratch::new();
+        let parsed = h1::request(input.as_bytes(), &mut scratch, &h1::Limits::default()).unwrap().unwrap();
+        let mut direct = Vec::new();
+        h1::write_request(&mut direct, &parsed.request, &Edit::NONE, Framing::AsIs, Ending::Keep);
+        let (mut client, mut server) = pair(1000);
+        let (mut carried, mut buffer) = (Vec::new(), Vec::new());
+        client.conn.send_request(&mut client.out, &parsed.request, &Edit::NONE, false, 0).unwrap();
+        for part in client.out.chunks(piece) {
+            buffer.extend_from_slice(part);
+            let mut at = 0;
+            while let Some(event) = server.conn.recv(0, &buffer, &mut at, &mut server.scratch, &mut server.out).unwrap() {
+                let Event::Request { head, .. } = event else { panic!() };
+                h1::write_request(&mut carried, &head, &Edit::NONE, Framing::AsIs, Ending::Keep);
+            }
+            buffer.drain(..at);
+        }
+        prop_assert_eq!(String::from_utf8_lossy(&carried).to_lowercase(), String::from_utf8_lossy(&direct).to_lowercase());
+    }
+}

@@ -35,8 +35,6 @@ const SECRET: Set = Set::of(&[Name::Authorization, Name::ProxyAuthorization, Nam
 const LITERAL: Set = Set::of(&[
     Name::Other,
     Name::L5dOther,
-    Name::Etag,
-    Name::LastModified,
     Name::Location,
     Name::Range,
     Name::Traceparent,

@@ -251,3 +251,18 @@ fn what_was_under_way_when_we_reset_is_forgiven() {
     assert_eq!(server.feed(&[wire(frame::DATA, 0, 1, b"x"), headers(1, true, &[("x", "y")])].concat()), Ok(vec![]));
     assert_eq!(server.said(), []);
 }
+
+#[test]
+fn trailers_cannot_frame_or_authorise() {
+    let (mut server, mut scratch, mut at) = (End::server(), Scratch::new(), 0);
+    let late = headers(
+        1,
+        true,
+        &[("content-length", "0"), ("l5d-client-id", "x"), ("grpc-status", "0"), ("authorization", "b")],
+    );
+    let bytes = [post(1), late].concat();
+    server.conn.recv(0, &bytes, &mut at, &mut scratch, &mut server.out).unwrap();
+    let event = server.conn.recv(0, &bytes, &mut at, &mut scratch, &mut server.out).unwrap();
+    let Some(Event::Trailers { fields, .. }) = event else { panic!("{event:?}") };
+    assert_eq!(fields.end_to_end().map(|field| field.id).collect::<Vec<_>>(), [Name::GrpcStatus]);
+}
