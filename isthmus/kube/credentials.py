@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import pathlib
+import socket
 import ssl
 import tempfile
 import time
@@ -28,6 +29,14 @@ PLUGIN_SKEW = 10.0
 """Seconds before its end at which a plugin's credential is renewed."""
 CONNECTIONS = 200
 """Connections to one API server: each watch holds one, calls share the rest."""
+KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
+"""A peer that vanished without a word is noticed in 30 s, also by a watch that has nothing to read."""
 _PLUGIN_APIS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 Clock = Callable[[], float]
@@ -258,5 +267,7 @@ def transport(to: access.Access, *, clock: Clock = time.monotonic, now: Clock = 
     """A signed road to the API server of `to`."""
     context = tls(to) if to.server.startswith("https://") else None
     limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=30)
-    inner = httpx2.AsyncHTTPTransport(verify=context or False, limits=limits, proxy=to.proxy_url, trust_env=False)
+    inner = httpx2.AsyncHTTPTransport(
+        verify=context or False, limits=limits, proxy=to.proxy_url, trust_env=False, socket_options=KEEPALIVE
+    )
     return Signed(inner, credential(to, context, clock=clock, now=now), to.tls_server_name)

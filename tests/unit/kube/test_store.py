@@ -78,6 +78,6 @@ def test_managed_fields_are_dropped(held: store.Store[ConfigMap]) -> None:
 
 async def test_synced_wakes_who_waits() -> None:
     fresh: store.Store[ConfigMap] = store.Store("ConfigMap")
-    async with asyncio.timeout(1), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(fresh.wait_synced())
         fresh.feed_list([])

@@ -187,7 +187,7 @@ class Shell:
         )
 
     async def until(self, held: str) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while "".join(sorted(k.name for k in self.store.keys())) != held:
                 await asyncio.sleep(0.01)
 

@@ -54,7 +54,7 @@ async def port(tmp_path: pathlib.Path) -> AsyncIterator[int]:
     app: Any = Starlette(routes=[Route("/", hello)])
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(web.serve(app, free, tmp_path, structlog.get_logger(), host="127.0.0.1"))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", free)
