@@ -26,6 +26,9 @@ from isthmus.kube import client as kube
 
 Doc = dict[str, Any]
 
+PATIENCE = 30.0
+"""Seconds one call may take: an API server that has just been given new definitions is slow for a while."""
+
 
 def _ways(command: Callable[..., Any]) -> Callable[..., Any]:
     """The three ways a mutating word works, and how long it waits."""
@@ -113,7 +116,7 @@ async def _install(
     if ignore_cluster:
         _print(_documents(state.State(), scope, sets, files, folder, said))
         return
-    async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
+    async with kube.Client(access.load(scope.context, scope.kubeconfig), timeout=PATIENCE) as client:
         found = await state.read(client, scope.control_ns)
         if must_exist and found.values is None:
             raise IsthmusError(
@@ -192,7 +195,7 @@ def uninstall(*, apply_it: bool, dry_run: bool, scope: scopes.Scope) -> None:
 
 
 async def _uninstall(scope: scopes.Scope, *, carry_out: bool, only_say: bool) -> None:
-    async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
+    async with kube.Client(access.load(scope.context, scope.kubeconfig), timeout=PATIENCE) as client:
         docs = await removal.found(client, scope.control_ns)
         if not docs:
             raise IsthmusError(
@@ -277,7 +280,7 @@ def _mesh_of_flags(scope: scopes.Scope, anchors: str | None) -> meshes.Mesh:
 
 async def _mesh_of_cluster(scope: scopes.Scope) -> meshes.Mesh:
     """What proxies must know, as the cluster's control plane has it."""
-    async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
+    async with kube.Client(access.load(scope.context, scope.kubeconfig), timeout=PATIENCE) as client:
         found = await state.read(client, scope.control_ns)
     if found.values is None or found.trust is None:
         raise IsthmusError(
