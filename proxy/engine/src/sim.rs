@@ -2,7 +2,7 @@
 //!
 //! In: engines, test peers, a seed. Out: what arrived where. Deterministic for a seed.
 
-mod world;
+pub(crate) mod world;
 
 #[cfg(test)]
 mod http1;

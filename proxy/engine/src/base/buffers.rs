@@ -2,6 +2,8 @@
 //!
 //! Limit: `KEPT` buffers of at most `LARGEST` bytes stay with the thread (8 MiB at worst); the rest goes to the allocator.
 
+use crate::base::conn::{Conn, Flags, HIGH};
+
 /// Buffers kept for reuse.
 const KEPT: usize = 128;
 /// Larger ones are let go, so that memory falls after a burst.
@@ -32,6 +34,22 @@ impl Buffers {
         if self.0.len() < KEPT && room.capacity() <= LARGEST {
             room.clear();
             self.0.push(room);
+        }
+    }
+}
+
+impl Buffers {
+    /// Turns what a TLS connection has to say into records, unless too many wait already.
+    pub(crate) fn encrypt(&mut self, conn: &mut Conn) {
+        let Some(session) = &mut conn.session else { return };
+        if conn.flags.has(Flags::UP) && !conn.out.is_empty() && conn.wire.len() - conn.sent < HIGH {
+            self.lend(&mut conn.wire);
+            session.encrypt(&conn.out, &mut conn.wire);
+            conn.out.clear();
+        }
+        if conn.flags.has(Flags::FIN) && conn.out.is_empty() && !conn.flags.has(Flags::FIN_SENT) {
+            conn.flags.set(Flags::FIN_SENT);
+            session.close(&mut conn.wire);
         }
     }
 }

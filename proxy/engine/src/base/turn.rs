@@ -221,34 +221,31 @@ impl Engine {
         if !conn.flags.has(Flags::CONNECTED) {
             return;
         }
-        if let Some(session) = &mut conn.session {
-            if conn.flags.has(Flags::UP) && !conn.out.is_empty() && conn.wire.len() - conn.sent < HIGH {
-                self.buffers.lend(&mut conn.wire);
-                session.encrypt(&conn.out, &mut conn.wire);
-                conn.out.clear();
-            }
-            if conn.flags.has(Flags::FIN) && conn.out.is_empty() && !conn.flags.has(Flags::FIN_SENT) {
-                conn.flags.set(Flags::FIN_SENT);
-                session.close(&mut conn.wire);
-            }
-        }
-        let bytes = if conn.session.is_some() { &mut conn.wire } else { &mut conn.out };
-        while conn.sent < bytes.len() {
-            match net.send(key, &bytes[conn.sent..]) {
-                Ok(Some(n)) => {
-                    conn.sent += n;
-                    self.tally.shard.add(conn.tally.write, n as u64);
+        loop {
+            self.buffers.encrypt(conn);
+            let bytes = if conn.session.is_some() { &mut conn.wire } else { &mut conn.out };
+            while conn.sent < bytes.len() {
+                match net.send(key, &bytes[conn.sent..]) {
+                    Ok(Some(n)) => {
+                        conn.sent += n;
+                        self.tally.shard.add(conn.tally.write, n as u64);
+                    }
+                    Ok(None) => break,
+                    Err(_) => return self.broken(key),
                 }
-                Ok(None) => break,
-                Err(_) => return self.broken(key),
             }
-        }
-        if conn.sent == bytes.len() {
-            bytes.clear();
-            conn.sent = 0;
-        } else if conn.sent >= HIGH {
-            bytes.drain(..conn.sent);
-            conn.sent = 0;
+            let all = conn.sent == bytes.len();
+            if all {
+                bytes.clear();
+                conn.sent = 0;
+            } else if conn.sent >= HIGH {
+                bytes.drain(..conn.sent);
+                conn.sent = 0;
+            }
+            // What did not fit in front of the cipher goes round once more: no readiness would bring us back for it.
+            if !all || conn.out.is_empty() || !conn.flags.has(Flags::UP) {
+                break;
+            }
         }
         self.flushed(key, net);
     }

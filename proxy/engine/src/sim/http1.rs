@@ -262,3 +262,26 @@ fn requests_are_counted_where_dashboards_look() {
     assert_eq!(world.metric(1, "inbound_http_authz_allow_total", &into[1..]), 1.0);
     assert!(world.metric(1, "tcp_read_bytes_total", &["peer=\"src\"", "tls=\"true\""]) > 500.0);
 }
+
+#[test]
+fn large_bodies_side_by_side_all_arrive() {
+    for seed in 1..6 {
+        let mut world = pair(seed);
+        let clients: Vec<_> = (0..8).map(|_| world.connect(0, "10.1.0.1:80")).collect();
+        clients.iter().for_each(|&client| world.write(client, ASK));
+        world.run();
+        let size = 1_000_000;
+        while let Some(server) = world.accept("10.0.0.2:8080") {
+            world.write(server, format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n"));
+            world.write(server, vec![b'x'; size]);
+        }
+        let mut got = vec![0; clients.len()];
+        for _ in 0..400 {
+            world.run();
+            for (client, got) in clients.iter().zip(&mut got) {
+                *got += world.read(*client).len();
+            }
+        }
+        assert!(got.iter().all(|&n| n > size), "seed {seed}: {got:?}");
+    }
+}

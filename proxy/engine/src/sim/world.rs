@@ -26,6 +26,10 @@ struct Half {
     /// This side reads nothing (the other side's sends stop at the window).
     stalled: bool,
     told: bool,
+    /// A send of this side stopped short: it is told when there is room, and only then.
+    blocked: bool,
+    /// Did not want to read when bytes came: asked again when it says so, or more come.
+    refused: bool,
     owner: Owner,
 }
 
@@ -75,6 +79,8 @@ impl Net for Port<'_> {
         }
         let n = bytes.len().min(WINDOW.saturating_sub(other.inbox.len()));
         other.inbox.extend(&bytes[..n]);
+        other.refused &= n == 0;
+        self.0.wires[wire][side].blocked |= n < bytes.len();
         self.0.moved |= n > 0;
         Ok((n > 0).then_some(n))
     }
@@ -289,7 +295,13 @@ impl World {
                 moved = true;
                 self.dialed(node, key, to);
             }
-            moved |= !std::mem::take(&mut self.air.thirsty).is_empty() | std::mem::take(&mut self.air.moved);
+            for (node, key) in std::mem::take(&mut self.air.thirsty) {
+                if let Some(End(wire, side)) = self.air.end(node, key) {
+                    self.air.wires[wire][side].refused = false;
+                    moved = true;
+                }
+            }
+            moved |= std::mem::take(&mut self.air.moved);
         }
         moved
     }
@@ -326,6 +338,7 @@ impl World {
     fn arrive(&mut self, node: usize) -> bool {
         let mut moved = false;
         for wire in 0..self.air.wires.len() {
+            let full = [0, 1].map(|side| self.air.wires[wire][side].inbox.len() >= WINDOW);
             for side in 0..2 {
                 let half = &mut self.air.wires[wire][side];
                 let Owner::Node(owner, key) = half.owner else { continue };
@@ -333,13 +346,19 @@ impl World {
                     continue;
                 }
                 let engine = &mut self.nodes[node].engine;
-                engine.writable(key);
+                let room = half.blocked && !full[1 - side];
+                half.blocked &= !room;
+                if room {
+                    engine.writable(key);
+                    moved = true;
+                }
                 if half.reset && !std::mem::replace(&mut half.told, true) {
                     engine.broken(key);
                     moved = true;
-                } else if !engine.wants_read(key) {
+                } else if half.refused || !engine.wants_read(key) {
+                    half.refused = true;
                 } else if !half.inbox.is_empty() {
-                    let most = half.inbox.len().min(16 << 10) as u64;
+                    let most = half.inbox.len() as u64;
                     // Mostly whole reads, sometimes a byte or a few.
                     let n = if self.dice.below(4) == 0 { 1 + self.dice.below(most.min(40)) } else { most };
                     let mut data: Vec<u8> = half.inbox.drain(..n as usize).collect();

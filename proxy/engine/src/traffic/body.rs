@@ -186,19 +186,32 @@ impl Engine {
             self.put_trailers(ex, dir, &trailers.view().fields);
             return self.passed(ex, dir);
         }
-        if pipe.paused && !self.conns.get(to).is_some_and(Conn::full) {
-            pipe.paused = false;
-            self.resume(from);
+        if !pipe.paused {
+            return;
         }
+        if self.conns.get(to).is_some_and(Conn::full) {
+            // Another stream was quicker to fill it again.
+            return self.hold(ex, dir);
+        }
+        pipe.paused = false;
+        self.resume(from);
     }
 
     /// A whole body has been passed on.
-    fn passed(&mut self, ex: Key<Exchange>, dir: Dir) {
+    pub(crate) fn passed(&mut self, ex: Key<Exchange>, dir: Dir) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         if dir == Dir::Response {
+            if !x.facts.has(Facts::SENT) && x.facts.has(Facts::UP2) && !x.up.is_none() {
+                // A server may answer first and go on reading (RFC 9113 section 8.1); if it does not, it resets the stream.
+                x.facts.set(Facts::DONE);
+                return;
+            }
             return self.exchange_done(ex);
         }
         x.facts.set(Facts::SENT);
+        if x.facts.has(Facts::DONE) {
+            return self.exchange_done(ex);
+        }
         if x.deadlines.response_after > 0 && !x.facts.has(Facts::ANSWERED) {
             x.deadlines.response = self.now / 1_000_000 + x.deadlines.response_after;
             self.arm(ex);

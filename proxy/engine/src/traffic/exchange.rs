@@ -96,6 +96,8 @@ impl Facts {
     pub(crate) const ORIG: Facts = Facts(1 << 17);
     /// Its endpoint's probe, after the breaker shut it.
     pub(crate) const PROBE: Facts = Facts(1 << 18);
+    /// The whole response has been passed on, but the server still takes the request.
+    pub(crate) const DONE: Facts = Facts(1 << 19);
 
     #[inline]
     pub(crate) fn has(self, fact: Facts) -> bool {

@@ -24,6 +24,9 @@ impl Engine {
     pub(crate) fn fail(&mut self, ex: Key<Exchange>, fault: &Fault) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         let answered = x.facts.has(Facts::ANSWERED);
+        if x.facts.has(Facts::DONE) {
+            return self.exchange_done(ex);
+        }
         let blame = fault.endpoints();
         if answered {
             self.break_off(ex);

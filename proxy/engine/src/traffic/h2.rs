@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::base::conn::{Conn, Flags, HIGH, State};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
-use crate::traffic::exchange::{Dir, Exchange};
+use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::fault::Fault;
 use http::h2::{self, Code, Event, Role};
 
@@ -120,9 +120,6 @@ impl Engine {
                 if head.status < 200 {
                     return self.interim(ex, &head);
                 }
-                if end {
-                    self.detach_up(ex, key);
-                }
                 self.response(ex, &head, end, length);
             }
             Event::Data { stream, token, data, end } => {
@@ -171,8 +168,11 @@ impl Engine {
             return self.abandon(ex);
         }
         self.detach_up(ex, key);
-        if code == Code::NoError && self.exchanges.get(ex).is_some_and(|x| x.res.ended) {
-            return;
+        match self.exchanges.get(ex) {
+            Some(x) if x.facts.has(Facts::DONE) => return self.exchange_done(ex),
+            // What was answered is still on its way to the client.
+            Some(x) if x.res.ended && code == Code::NoError => return,
+            _ => {}
         }
         self.fail(ex, if code == Code::RefusedStream { &Fault::Loadshed } else { &Fault::Io });
     }

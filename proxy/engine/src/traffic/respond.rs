@@ -5,7 +5,7 @@
 use crate::base::conn::{Conn, State};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
-use crate::traffic::exchange::{Exchange, Facts};
+use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::outbound::Edits;
 use http::h1::{self, Ending, Framing};
 use http::{Edit, Form, Name, Response, Version, grpc, names, orig_proto};
@@ -58,7 +58,7 @@ impl Engine {
             }
         }
         if end {
-            self.exchange_done(ex);
+            self.passed(ex, Dir::Response);
         }
     }
 
