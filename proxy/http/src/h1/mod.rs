@@ -8,7 +8,7 @@ mod write;
 
 pub use body::{BadBody, Body, Chunk, Step};
 pub(crate) use framing::number;
-pub use parse::{Asked, Limits, RequestHead, ResponseHead, request, response, trailers};
+pub use parse::{Asked, Limits, RequestHead, ResponseHead, may_be_whole, request, response, trailers};
 pub(crate) use parse::{is_authority, is_target};
 pub(crate) use write::digits;
 pub use write::{Ending, Framing, chunk, finish, write_request, write_response};

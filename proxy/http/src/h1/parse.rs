@@ -73,6 +73,15 @@ pub struct ResponseHead<'a> {
     pub upgrade: Option<&'a [u8]>,
 }
 
+/// Whether a head that was incomplete with `seen` bytes may be complete now: one look at the new bytes. Ask before parsing
+/// again, or a client that sends byte by byte has every byte parsed as often as it sends.
+pub fn may_be_whole(input: &[u8], seen: usize) -> bool {
+    let fresh = &input[seen.saturating_sub(3).min(input.len())..];
+    fresh.windows(2).any(|two| two == b"\n\n")
+        || fresh.windows(3).any(|three| three == b"\n\r\n")
+        || input.len() > HEAD_MAX
+}
+
 type Raw<'h, 'b> = [MaybeUninit<httparse::Header<'b>>; FIELDS_MAX];
 
 /// Parses a request head from the start of `input`. `Ok(None)`: more bytes are needed. One empty line before the

@@ -325,6 +325,7 @@ proptest! {
         prop_assert_eq!(whole, Some(input.len()));
         let cut = cut.min(input.len() - 1);
         prop_assert!(request(&input.as_bytes()[..cut], &mut scratch, &Limits::default()).unwrap().is_none());
+        prop_assert!(may_be_whole(input.as_bytes(), cut) && !may_be_whole(&input.as_bytes()[..cut], cut / 2));
     }
 
     #[test]

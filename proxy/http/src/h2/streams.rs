@@ -174,7 +174,7 @@ impl Streams {
 
     /// Gives memory back when nothing is open: a burst must not stay.
     pub fn shrink(&mut self) {
-        if self.count == 0 && self.slab.capacity() > 64 {
+        if self.count == 0 && self.slab.capacity() > 256 {
             *self = Streams::default();
         }
     }
