@@ -11,9 +11,7 @@ import time
 import click
 
 from isthmus import errors
-from isthmus.lab import access, layout, lifecycle, net, status
-from isthmus.lab import build as binaries
-from isthmus.lab.image import catalog
+from isthmus.lab import access, layout, lifecycle, net, provision, status
 from isthmus.lab.node import spec
 
 
@@ -55,7 +53,7 @@ def up(*, clusters: str, distinct_cidrs: bool, no_nodes: bool) -> None:
 @lab.command()
 def build() -> None:
     """Compile Kubernetes and the lab's own programs; quick when they are in the cache."""
-    click.echo(str(binaries.ensure(layout.cache_dir(os.environ), say)))
+    click.echo(str(provision.binaries(os.environ, say)))
 
 
 @lab.command()
@@ -132,8 +130,7 @@ def load(image: pathlib.Path) -> None:
 @click.option("--load", "into", is_flag=True, help="Load them into the nodes of the running lab.")
 def images(*, into: bool) -> None:
     """Build our images and print their archives and names."""
-    cache = layout.cache_dir(os.environ)
-    for image in catalog.build(catalog.places(cache, binaries.ensure(cache, say)), say):
+    for image in provision.images(os.environ, say):
         click.echo(f"{image.archive}  {' '.join(image.names)}")
         if into:
             for name, said in status.load(current(), image.archive).items():

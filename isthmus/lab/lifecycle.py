@@ -21,8 +21,7 @@ from collections.abc import Callable, Generator, Mapping
 
 import isthmus
 from isthmus import errors
-from isthmus.lab import access, build, cgroups, layout, needs, net
-from isthmus.lab.image import catalog
+from isthmus.lab import access, cgroups, layout, needs, net, provision
 from isthmus.lab.node import keys, spec
 
 Say = Callable[[str], None]
@@ -42,16 +41,6 @@ OWN_SPACES = [
     "--kill-child",
     "--mount-proc",
 ]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Kit:
-    """What a lab is started with: tools of the machine, our binaries, archives of images, seconds a step may take."""
-
-    tools: needs.Tools
-    bin: pathlib.Path
-    images: tuple[pathlib.Path, ...]
-    limit: float
 
 
 @dataclasses.dataclass(slots=True)
@@ -75,10 +64,7 @@ def up(lab: layout.Lab, env: Mapping[str, str], say: Say) -> None:
                 f"a lab is up already: {names}", hint="use it, or take it down first: isthmus lab down"
             )
         began = time.monotonic()
-        tools = needs.find(layout.cache_dir(env), say)
-        binaries = build.ensure(layout.cache_dir(env), say)
-        images = catalog.build(catalog.places(layout.cache_dir(env), binaries), say)
-        kit = Kit(tools, binaries, tuple(i.archive for i in images), layout.patience(env))
+        kit = provision.kit(env, say)
         _sweep(lab)
         say(f"programs and images are there ({time.monotonic() - began:.1f} s)")
         try:
@@ -134,7 +120,7 @@ def lock(lab: layout.Lab) -> Generator[None]:
         yield
 
 
-def _start(lab: layout.Lab, kit: Kit, say: Say) -> None:
+def _start(lab: layout.Lab, kit: provision.Kit, say: Say) -> None:
     lab.save()
     net.up(lab)
     where = cgroups.current()
@@ -166,7 +152,7 @@ def _node(cluster: layout.Cluster, groups: list[pathlib.Path], version: int) -> 
     return node
 
 
-def _told(lab: layout.Lab, cluster: layout.Cluster, kit: Kit, version: int) -> spec.Spec:
+def _told(lab: layout.Lab, cluster: layout.Cluster, kit: provision.Kit, version: int) -> spec.Spec:
     """What a node is told."""
     tools = kit.tools
     folders = [*_code_folders(), lab.dir, kit.bin, *(i.parent for i in kit.images[:1]), *_unpacked(tools)]

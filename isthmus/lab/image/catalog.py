@@ -10,6 +10,7 @@ import hashlib
 import pathlib
 import platform
 import sys
+import time
 from collections.abc import Callable
 
 import isthmus
@@ -25,6 +26,7 @@ IPTABLES = {
     ],
     "xtables-legacy-multi": [f"iptables-legacy{verb}" for verb in ("", "-save", "-restore")],
 }
+STILL_READ = 600.0  # seconds in which another lab may still be loading an archive that is no longer current
 PATH = oci.Config(()).env
 LOADER = f"LD_LIBRARY_PATH={closure.OWN_LIBRARIES}"
 PYTHON = (f"PYTHONPATH={python_tree.OURS}:{python_tree.PACKAGES}", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1")
@@ -151,6 +153,6 @@ def _archive(
     if not file.exists():
         oci.write(file, list(names), kept, config, platform.machine())
         for old in p.cache.glob(f"{stem}-*.tar"):
-            if old != file:
+            if old != file and time.time() - old.stat().st_mtime > STILL_READ:
                 old.unlink()
     return Image(file, names)

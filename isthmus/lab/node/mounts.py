@@ -43,6 +43,9 @@ def make(s: spec.Spec) -> None:
             _mount("--bind", str(shown), f"/proc/sys/{name}")
     for hidden, fd in fds.items():
         _mount_fd(fd, hidden)
+    if filesystem(pathlib.Path("/var/lib")) == "overlayfs":  # inside a container, say: images can't be stacked on it
+        pathlib.Path("/var/lib/containerd").mkdir(exist_ok=True)
+        _mount("-t", "tmpfs", "containerd", "/var/lib/containerd")
     for path, fd in held:
         path.mkdir(parents=True, exist_ok=True)
         _mount_fd(fd, path)
@@ -55,6 +58,13 @@ def guard() -> None:
     """End here unless this is process 1 of a PID namespace of its own."""
     if os.getpid() != 1:
         raise SystemExit("isthmus.lab.node has to be process 1 of its own namespaces; it is started by: isthmus lab up")
+
+
+def filesystem(path: pathlib.Path) -> str:
+    """The type of the file system a path is on, as `stat` calls it."""
+    return subprocess.run(
+        ["stat", "-f", "-c", "%T", str(path)], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def covered(path: pathlib.Path) -> bool:

@@ -6,12 +6,13 @@ import json
 import os
 import pathlib
 import subprocess
+import threading
 
 import pytest
 import yaml
 
 from isthmus import errors
-from isthmus.lab import access, layout, lifecycle, relay
+from isthmus.lab import access, layout, lifecycle, provision, relay
 from isthmus.lab.node import keys, mounts
 
 
@@ -108,6 +109,11 @@ def test_what_a_nodes_own_folders_cover(path: str, covered: bool) -> None:
     assert mounts.covered(pathlib.Path(path)) is covered
 
 
+@pytest.mark.parametrize("path, types", [("/proc", {"proc"}), ("/sys", {"sysfs"})])
+def test_file_systems_are_known_by_name(path: str, types: set[str]) -> None:
+    assert mounts.filesystem(pathlib.Path(path)) in types
+
+
 def test_a_node_never_mounts_outside_of_its_namespaces() -> None:
     with pytest.raises(SystemExit, match="isthmus lab up"):
         mounts.guard()
@@ -127,6 +133,18 @@ def test_one_up_or_down_at_a_time(tmp_path: pathlib.Path) -> None:
     lab = layout.plan(tmp_path, "isthmus", ["east"])
     with lifecycle.lock(lab), pytest.raises(errors.IsthmusError, match="at work"), lifecycle.lock(lab):
         pass
+
+
+def test_one_process_at_a_time_in_the_cache(tmp_path: pathlib.Path) -> None:
+    said: list[str] = []
+    with provision.lock(tmp_path, said.append):
+        other = threading.Thread(target=lambda: provision.lock(tmp_path, said.append).__enter__())
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        assert "waiting" in said[0]
+    other.join(5)
+    assert not other.is_alive()
 
 
 def test_entering_groups_comes_before_the_program(tmp_path: pathlib.Path) -> None:

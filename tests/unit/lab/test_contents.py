@@ -1,8 +1,10 @@
 """What goes into the images: libraries, Python's files, requirements."""
 
 import importlib.metadata
+import os
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -108,7 +110,19 @@ def test_the_name_changes_with_the_content(tmp_path: pathlib.Path) -> None:
     second = catalog.one(places, "demo")
     assert first.names[0] == second.names[0]
     assert first.names[1] != second.names[1]
-    assert [second.archive] == list((tmp_path / "cache").glob("isthmus-demo-*.tar"))
+
+
+def test_an_old_archive_goes_when_nobody_reads_it_any_more(tmp_path: pathlib.Path) -> None:
+    places = catalog.Places(tmp_path / "isthmus", tmp_path / "bin", tmp_path / "cache")
+    places.cache.mkdir()
+    for name, age in (("old", catalog.STILL_READ + 9), ("young", 0)):
+        file = places.cache / f"isthmus-demo-{name}.tar"
+        file.touch()
+        os.utime(file, (time.time() - age, time.time() - age))
+    places.bin.mkdir()
+    (places.bin / "demo").write_bytes(b"one")
+    made = catalog.one(places, "demo").archive
+    assert set(places.cache.glob("isthmus-demo-*.tar")) == {made, places.cache / "isthmus-demo-young.tar"}
 
 
 def test_metadata_of_the_requirements_is_in_the_image() -> None:
