@@ -7,6 +7,8 @@ import dataclasses
 import datetime
 import os
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -66,10 +68,10 @@ def make_root(folder: pathlib.Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("wire")
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)  # the proxy's user reads the token
+def stage() -> Iterator[Stage]:
+    # Not pytest's own folder: the proxy's user must read the token, and pytest closes its folders to others.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="isthmus-wire-"))
+    folder.chmod(0o755)
     (folder / "token").write_text("token")
     anchors = make_root(folder)
     state = world.State(folder / "state.json")
@@ -87,6 +89,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield Stage(made.pods, state, anchors, folder)
     finally:
         made.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

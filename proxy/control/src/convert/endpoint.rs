@@ -20,6 +20,9 @@ pub fn endpoint(from: &WeightedAddr, set: &HashMap<String, String>) -> Result<En
         None | Some(0) => None,
         Some(port) => Some(u16::try_from(port).map_err(|_| format!("{addr}: {port} is no inbound port"))?),
     };
+    let named = from.authority_override.as_ref().is_some_and(|a| !a.authority_override.is_empty());
+    // A gateway is told the name in a transport header, at its own address, also where no other port is given.
+    let inbound_port = inbound_port.or((named && tls.is_some()).then_some(addr.port()));
     let authority = from.authority_override.as_ref().map(|a| a.authority_override.as_str());
     Ok(Endpoint {
         addr,

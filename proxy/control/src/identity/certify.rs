@@ -1,6 +1,6 @@
 //! The renewal loop: ask, check, publish, sleep to 70 % of the life that is left.
 //!
-//! Limits: one request at a time, 5 s each; a failure is tried again after 100 ms .. 10 s while there is no certificate, and
+//! Limits: one request at a time, 5 s each; a failure is tried again after 100 ms .. 3 s while there is no certificate, and
 //! between `min_refresh` / 10 and `min_refresh` once there is one.
 
 use super::{Anchors, Key};
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 use tokio::time;
 
 const ONE_CALL: Duration = Duration::from_secs(5);
+/// A pod waits for its first certificate: the tries stay close together.
+const FIRST: Backoff = Backoff { min: Duration::from_millis(100), max: Duration::from_secs(3), jitter: 0.5 };
 /// How often a file of trust anchors is looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -37,7 +39,7 @@ pub async fn run(
     anchors_slot: watch::Sender<Arc<ClientConfig>>,
     registry: Arc<Registry>,
 ) {
-    let mut wait = Wait::new(Backoff::default());
+    let mut wait = Wait::new(FIRST);
     loop {
         let asked = renew(&settings, &key, &anchors, &link).await;
         count(&registry, asked.as_ref().map(|r| r.until).ok());

@@ -74,8 +74,9 @@ impl Follow {
                 End::Graceful if heard => Duration::from_millis(fastrand::u64(10..100)),
                 End::Graceful => wait.after_failure(fastrand::f64()),
                 End::Failed(status) => {
-                    held.stale(true);
                     let code = status.code();
+                    // A refusal is an answer; only silence leaves us with an old one.
+                    held.stale(!settled(code));
                     log::debug!("{}: {:?} {}", self.link.address(), code, status.message());
                     let _ = out.send(wrap(Said::Failed(code, status.message().to_owned()))).await;
                     if settled(code) {
