@@ -83,6 +83,8 @@ class Options:
         )
 
 
+Serving = asyncio.Future[grpc.Server]
+
 # A kind, whether its definition may be missing, and what puts one in and takes one out.
 Feed = tuple[type[Any], bool, Callable[[Any], Iterable[topics.Topic]], Callable[[names.Key], Iterable[topics.Topic]]]
 
@@ -123,8 +125,8 @@ def main(options: Options) -> int:
     return runtime.main("destination", start, admin_port=options.admin_port, log_level=options.log_level)
 
 
-async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> None:
-    """Watches into the world, the world into streams; returns at once."""
+async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> Serving:
+    """Watches into the world, the world into streams; returns at once, with the server that will be."""
     known, board = world.World(mesh), topics.Board()
     spoken = api.Api(known, board, time.monotonic)
     stores: list[store.Store[Any]] = []
@@ -138,19 +140,23 @@ async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, cli
         stores.append(kept)
         oldest.append(reflector)
     measure(process.registry, known, board, spoken, oldest)
-    process.spawn(_serve(process, options, stores, spoken), name="grpc")
+    serving: Serving = asyncio.get_running_loop().create_future()
+    process.ready_when("grpc", serving.done)
+    process.spawn(_serve(process, options, stores, spoken, serving), name="grpc")
     process.spawn(_tidy(process, known, spoken), name="tidy")
     process.closing(client.close)
+    return serving
 
 
 async def _serve(
-    process: runtime.Runtime, options: Options, stores: Iterable[store.Store[Any]], spoken: api.Api
+    process: runtime.Runtime, options: Options, stores: Iterable[store.Store[Any]], spoken: api.Api, serving: Serving
 ) -> None:
     for each in stores:
         await each.wait_synced()
     server = await grpc.serve([spoken.service()], f"[::]:{options.port}")
     process.closing(server.stop)
     process.log.info("serving", port=server.port)
+    serving.set_result(server)
 
 
 async def _tidy(process: runtime.Runtime, known: world.World, spoken: api.Api) -> None:

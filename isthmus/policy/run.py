@@ -97,6 +97,8 @@ def _network(text: str) -> authz.Network:
         raise BadValue("--cluster-networks", text, "10.0.0.0/8,fd00::/8", why="not a network") from None
 
 
+Serving = asyncio.Future[grpc.Server]
+
 # A kind, whether its definition may be missing, and what puts one in and takes one out.
 Feed = tuple[type[Any], bool, Callable[[Any], Iterable[topics.Topic]], Callable[[names.Key], Iterable[topics.Topic]]]
 
@@ -134,8 +136,8 @@ def main(options: Options) -> int:
     return runtime.main("policy", start, admin_port=options.admin_port, log_level=options.log_level)
 
 
-async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> None:
-    """Watches into the world, the world into streams; returns at once."""
+async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> Serving:
+    """Watches into the world, the world into streams; returns at once, with the server that will be."""
     known, board = world.World(mesh), topics.Board()
     spoken = api.Api(known, board)
     stores: dict[type[Any], store.Store[Any]] = {}
@@ -150,10 +152,13 @@ async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, cli
         watches.append(reflector)
     writer = Writer(process, client, known, stores)
     _measure(process.registry, known, spoken, watches)
-    process.spawn(_serve(process, options, stores.values(), spoken), name="grpc")
+    serving: Serving = asyncio.get_running_loop().create_future()
+    process.ready_when("grpc", serving.done)
+    process.spawn(_serve(process, options, stores.values(), spoken, serving), name="grpc")
     process.spawn(_tell(process, known), name="complaints")
     process.spawn(_elect(options, client, stores.values(), writer), name="status")
     process.closing(client.close)
+    return serving
 
 
 async def _synced(stores: Iterable[store.Store[Any]]) -> None:
@@ -162,12 +167,13 @@ async def _synced(stores: Iterable[store.Store[Any]]) -> None:
 
 
 async def _serve(
-    process: runtime.Runtime, options: Options, stores: Iterable[store.Store[Any]], spoken: api.Api
+    process: runtime.Runtime, options: Options, stores: Iterable[store.Store[Any]], spoken: api.Api, serving: Serving
 ) -> None:
     await _synced(stores)
     server = await grpc.serve(spoken.services(), f"[::]:{options.port}")
     process.closing(server.stop)
     process.log.info("serving", port=server.port)
+    serving.set_result(server)
 
 
 async def _tell(process: runtime.Runtime, known: world.World) -> None:

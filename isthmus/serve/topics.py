@@ -58,7 +58,7 @@ class Board:
             self._members[topic][number] = ring
 
         def leave() -> None:
-            if number not in self._members[EVERY]:
+            if number not in self._members.get(EVERY, {}):
                 return
             self.size -= 1
             for topic in chosen:

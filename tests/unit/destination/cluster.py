@@ -1,5 +1,7 @@
 """Kubernetes objects for the tests of the planes, written short."""
 
+from typing import Any, TypeVar
+
 from lightkube.resources.core_v1 import Node, Pod, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
@@ -7,14 +9,17 @@ from isthmus import names, units
 from isthmus.destination import world
 from isthmus.kube import crds
 
+C = TypeVar("C", bound=crds.Custom)
 OPAQUE = units.ports(names.OPAQUE_PORTS, key="test")
 HERE = {names.CONTROL_PLANE_NS_LABEL: "linkerd"}
 
 
-def service(name="web", ports=((80, "http"),), ip="10.96.0.1", *, notes=None, labels=None, app=None, **spec):
+def service(name="web", ports=((80, "http"),), ip="10.96.0.1", *, notes=None, labels=None, app=None, **spec) -> Service:
     listed = [{"port": n, "name": word, "protocol": "TCP"} | ({"appProtocol": app} if app else {}) for n, word in ports]
     meta = {"name": name, "namespace": "shop", "annotations": notes or {}, "labels": labels or {}}
-    return Service.from_dict({"metadata": meta, "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": listed} | spec})
+    found = Service.from_dict({"metadata": meta, "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": listed} | spec})
+    assert isinstance(found, Service)
+    return found
 
 
 def endpoint(ip, pod=None, *, ready=True, **more):
@@ -61,23 +66,29 @@ def node(name="n1", zone="z1"):
     return Node.from_dict({"metadata": {"name": name, "labels": {world.ZONE: zone} if zone else {}}})
 
 
-def custom(kind, name, spec, namespace="shop", created="2026-01-01T00:00:00Z", notes=None):
+def custom(
+    kind: type[C], name: str, spec: dict[str, Any], namespace="shop", created="2026-01-01T00:00:00Z", notes=None
+) -> C:
     meta = {"name": name, "namespace": namespace, "creationTimestamp": created, "annotations": notes or {}}
-    return kind.from_dict({"metadata": meta, "spec": spec})
+    found = kind.from_dict({"metadata": meta, "spec": spec})
+    assert isinstance(found, kind)
+    return found
 
 
-def server(name="srv", *, port=8080, protocol="opaque", created="2026-01-01T00:00:00Z", **spec):
+def server(name="srv", *, port: int | str = 8080, protocol="opaque", created="2026-01-01T00:00:00Z", **spec):
     body = {"podSelector": {"matchLabels": {"app": "web"}}, "port": port, "proxyProtocol": protocol} | spec
     return custom(crds.Server, name, body, created=created)
 
 
-def http_route(name="route", weights=None, *, parent="web", parent_ns="shop", port=None, namespace="shop", rules=None):
+def http_route(
+    name="route", weights=None, *, parent="web", parent_ns="shop", port=None, namespace="shop", rules=None, notes=None
+):
     backends = [{"name": n, "port": 80, "weight": w} for n, w in (weights or {"web": 1}).items()]
     ref = {"group": "core", "kind": "Service", "name": parent, "namespace": parent_ns} | (
         {"port": port} if port else {}
     )
     spec = {"parentRefs": [ref], "rules": [{"backendRefs": backends}] if rules is None else rules}
-    return custom(crds.HTTPRoute, name, spec, namespace)
+    return custom(crds.HTTPRoute, name, spec, namespace, notes=notes)
 
 
 def traffic_split(name="ts", weights=None, root="web", created="2026-01-01T00:00:00Z"):
@@ -116,4 +127,5 @@ def put(into, one):
             return into.put_split(one)
         case crds.HTTPRoute():
             return into.put_route("gateway.networking.k8s.io", "HTTPRoute", one)
-    raise AssertionError(one)
+        case _:
+            raise AssertionError(one)

@@ -65,7 +65,7 @@ async def test_two_streams_share_one_view():
         for stream in streams:
             stream.cancel()
         async with asyncio.timeout(2):
-            while plane.api.views.streams:  # noqa: ASYNC110 (nothing to wait on: the server ends streams by itself)
+            while plane.api.views.streams:
                 await asyncio.sleep(0.01)
         assert plane.api.views.sweep(100.0) == 1 and plane.board.size == 0
 

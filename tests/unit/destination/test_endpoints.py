@@ -114,12 +114,9 @@ def test_which_are_sent(slices, expected):
 
 
 def test_an_undeclared_port_is_looked_for_as_it_is():
-    assert [
-        a
-        for a in endpoints.snapshot(
-            known(service(), slice_(endpoint("10.0.0.1"))), ask.Named(WEB.service, 99), N1
-        ).endpoints
-    ] == [("10.0.0.1", 99)]
+    assert list(
+        endpoints.snapshot(known(service(), slice_(endpoint("10.0.0.1"))), ask.Named(WEB.service, 99), N1).endpoints
+    ) == [("10.0.0.1", 99)]
 
 
 def test_a_hostname_picks_one():

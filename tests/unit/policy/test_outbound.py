@@ -218,8 +218,7 @@ def test_settings_come_from_route_rule_and_service_in_that_order():
         "retry.linkerd.io/http": "5xx",
         "balancer.linkerd.io/failure-accrual": "consecutive",
     }
-    route = http_route(rules=[{"timeouts": {"request": "3s"}}])
-    route.metadata.annotations = {"timeout.linkerd.io/response": "2s"}
+    route = http_route(rules=[{"timeouts": {"request": "3s"}}], notes={"timeout.linkerd.io/response": "2s"})
     found = policy(service(notes=notes), route)
     rule = first_rule(found)
     assert (rule.timeouts.request.seconds, rule.timeouts.response.seconds, rule.timeouts.idle.seconds) == (3, 2, 7)
