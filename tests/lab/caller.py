@@ -31,6 +31,12 @@ def get(
     return answer.status, {k.lower(): v for k, v in answer.getheaders()}, body
 
 
+def page(host: str, port: int, path: str) -> dict[str, Any]:
+    """A text page."""
+    status, _, body = get(host, port, path, host)
+    return {"status": status, "body": body.decode()}
+
+
 def many(host: str, port: int, name: str, count: int, connections: int, seconds: float = 0) -> dict[str, Any]:
     """`count` requests (or as many as fit in `seconds`) over keep-alive connections: answers by cluster, and failures."""
     clusters: collections.Counter[str] = collections.Counter()
@@ -165,6 +171,7 @@ def tcp(host: str, port: int, size: int) -> dict[str, Any]:
 
 
 DO = {
+    "page": page,
     "many": many,
     "headers": headers,
     "download": download,

@@ -4,6 +4,7 @@ In: a running lab. Out: plain values. Never here: assertions (those belong to th
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from typing import Any
 
 from prometheus_client import parser
 
+from isthmus.lab import layout
+
 HERE = pathlib.Path(__file__).parent
-OPS = "isthmus-ops"  # the network namespace that holds the WAN
 NAMESPACE = "isthmus-demo"
 SERVICE = "backend-svc"
 MIRROR = "backend-svc-west"
@@ -100,6 +102,12 @@ class Inside:
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def ops() -> str:
+    """The network namespace that holds the WAN of the running lab."""
+    folder = layout.state_dir(os.environ)
+    return layout.load(folder, layout.tag(folder, os.environ)).ops_netns
+
+
 def inside(cluster: str, app: str, namespace: str = NAMESPACE) -> Inside:
     """The network of the running pod with label `app`, found by the pod's uid in the processes' cgroups."""
     pods = [
@@ -116,9 +124,9 @@ def inside(cluster: str, app: str, namespace: str = NAMESPACE) -> Inside:
     raise AssertionError(f"no process of pod {pod['metadata']['name']} ({uid})")
 
 
-def metrics(cluster: str, pod: str, namespace: str = NAMESPACE) -> list[tuple[str, dict[str, str], float]]:
-    """Samples of a proxy's metrics page, by way of the API server."""
-    page = kubectl(cluster, "get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pod}:4191/proxy/metrics")
+def metrics(pod: Inside) -> list[tuple[str, dict[str, str], float]]:
+    """Samples of a proxy's metrics page, read in its own pod (a gateway shows it to nobody else)."""
+    page = pod.call("page", host="127.0.0.1", port=4191, path="/metrics")["body"]
     families = parser.text_string_to_metric_families(page)
     return [(s.name, dict(s.labels), s.value) for family in families for s in family.samples]
 

@@ -44,6 +44,6 @@ def test_opaque_bytes_come_back_after_half_close(client: mesh.Inside, west: dict
 
 
 def test_large_bodies_leave_the_proxies_small(client: mesh.Inside) -> None:
-    resident = [value for name, _, value in mesh.metrics("east", client.pod) if name == "process_resident_memory_bytes"]
+    resident = [value for name, _, value in mesh.metrics(client) if name == "process_resident_memory_bytes"]
     assert resident
     assert resident[0] < 40 * MB
