@@ -86,11 +86,13 @@ def refusal(ip: str, own: frozenset[str]) -> str | None:
 class Board:
     """All addresses of one Link's gateway with their verdicts. At most spec.GATEWAY_ADDRESSES.
 
-    `refused` holds the addresses not used and why; `silent` the names that gave no answer last time.
+    `refused` holds the addresses not used and why; `silent` the names that gave no answer last time; `dead_before` are addresses that
+    our predecessor found dead: they stay so until a probe succeeds, so that a restart sends nobody to a dead gateway.
     """
 
     threshold: int
     own: frozenset[str] = frozenset()
+    dead_before: frozenset[str] = frozenset()
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
@@ -104,8 +106,11 @@ class Board:
         self.refused = {ip: why for ip in found if (why := refusal(ip, self.own))}
         usable = [ip for ip in found if ip not in self.refused][: spec.GATEWAY_ADDRESSES]
         before = self.verdicts
-        self.verdicts = {ip: before.get(ip, Verdict()) for ip in usable}
+        self.verdicts = {ip: before.get(ip) or self._first(ip) for ip in usable}
         return before.keys() != self.verdicts.keys()
+
+    def _first(self, ip: str) -> Verdict:
+        return Verdict(Health.DEAD, self.threshold) if ip in self.dead_before else Verdict()
 
     def record(self, ip: str, outcome: Outcome, now: float) -> bool:
         """Counts a probe. True when the address changed its health; an address no longer on the board is ignored."""

@@ -79,7 +79,11 @@ def _link_rules() -> list[Doc]:
             "verbs": ["patch", "update"],
         },
         {"apiGroups": [""], "resources": ["secrets"], "verbs": [*_READ, "patch"]},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update", "patch"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["get", "create", "update", "patch", "delete"],
+        },
     ]
 
 

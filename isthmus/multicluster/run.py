@@ -246,11 +246,11 @@ class Controller:
                 await news.wait()
                 continue
             await self._finalize(key, found, add=True)
-            await self._run(key, link, news)
+            await self._run(key, link, news, status.dead_addresses(found.status))
 
-    async def _run(self, key: names.Key, link: spec.Link, news: asyncio.Event) -> None:
+    async def _run(self, key: names.Key, link: spec.Link, news: asyncio.Event, dead_before: frozenset[str]) -> None:
         """Mirrors until the Link is gone, is to go, or means another cluster."""
-        one = self.mirrors[key] = mirror.Mirror(link, self.shared)
+        one = self.mirrors[key] = mirror.Mirror(link, self.shared, dead_before)
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(one.run())

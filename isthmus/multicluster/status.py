@@ -113,6 +113,13 @@ def _entry(key: names.Key, condition: plan.Condition, before: Mapping[str, Any] 
     return {"remoteRef": _ref(key), "controllerName": names.MIRROR_CONTROLLER, "conditions": [_stamped(said, old, now)]}
 
 
+def dead_addresses(of: Mapping[str, Any]) -> frozenset[str]:
+    """The gateway addresses a status calls dead."""
+    return frozenset(
+        str(e.get("address")) for e in _list(of, "gateway") if e.get("health") == gateway.Health.DEAD.value
+    )
+
+
 def gateway_fact(board: gateway.Board, hosts: tuple[str, ...], blocked: str = "") -> Fact:
     """What the Link's condition GatewayAlive says; `blocked` is why no probe can be sent, where that is so."""
     if not hosts:

@@ -39,11 +39,11 @@ PROBES = names.Key("", "probes")
 class Mirror:
     """One Link at work. `run` it while its Lease is held; `update` it when its spec changes."""
 
-    def __init__(self, link: spec.Link, common: shared.Shared) -> None:
+    def __init__(self, link: spec.Link, common: shared.Shared, dead_before: frozenset[str] = frozenset()) -> None:
         self.link = link
         self.shared = common
         self.queue = work.Queue(common.dice)
-        self.board = gateway.Board(link.probe.threshold, common.own)
+        self.board = gateway.Board(link.probe.threshold, common.own, dead_before)
         self.conditions: dict[names.Key, plan.Condition] = {}
         self.settled = False
         self._valid = status.Fact(True, "Accepted")

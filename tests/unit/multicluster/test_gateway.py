@@ -98,6 +98,13 @@ def test_board_keeps_verdicts_of_addresses_that_stay():
     assert {a.ip: a.alive for a in board.addresses()} == {"192.0.2.7": False, "192.0.2.9": True}
 
 
+def test_what_was_dead_before_a_restart_is_dead_until_a_probe_succeeds():
+    board = Board(3, dead_before=frozenset({"192.0.2.7"}))
+    board.resolve({"gw": ("192.0.2.7", "192.0.2.8")})
+    assert {a.ip: a.alive for a in board.addresses()} == {"192.0.2.7": False, "192.0.2.8": True}
+    assert board.record("192.0.2.7", OK, 1.0) and board.addresses()[0].alive
+
+
 def test_board_reports_changes_only():
     board = Board(3)
     assert board.resolve({"gw": ("192.0.2.7",)}) and not board.resolve({"gw": ("192.0.2.7",)})

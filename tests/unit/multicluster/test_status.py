@@ -75,6 +75,11 @@ def test_addresses_are_shown_one_by_one_with_those_refused():
     ]
 
 
+def test_the_next_mirror_reads_which_addresses_were_dead():
+    made = status.build({}, UP, {}, board(**{"192_0_2_7": gateway.Outcome.FAILURE}), "T1")
+    assert status.dead_addresses(made) == {"192.0.2.7"} and not status.dead_addresses({})
+
+
 @pytest.mark.parametrize(
     "made, hosts, expected, words",
     [
