@@ -89,7 +89,7 @@ def test_a_whole_lab_leaves_the_machine_as_it_was(tmp_path: pathlib.Path) -> Non
         own.run("down")
 
 
-@pytest.mark.parametrize("line", ["programs and images", "network and keys", "API server"])
+@pytest.mark.parametrize("line", ["programs and images", "network and keys", "kube-apiserver"])
 def test_a_killed_up_is_cleaned_away(tmp_path: pathlib.Path, line: str) -> None:
     own = conftest.make_own(tmp_path / "state")
     own.dir.mkdir()

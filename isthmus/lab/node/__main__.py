@@ -16,6 +16,8 @@ import time
 from isthmus import errors
 from isthmus.lab.node import api, configs, mounts, parts, spec, supervise
 
+Steps = dict[str, supervise.Test]
+ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 DNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 
 
@@ -58,15 +60,18 @@ class Node:
         """Store, API server, controllers; the container runtime starts beside them."""
         self.sup.start(parts.etcd(self.s))
         self.sup.start(parts.apiserver(self.s))
+        steps: Steps = {"etcd": lambda: listens(2379)}
         if self.s.nodes:
             self.sup.start(parts.containerd(self.s))
-            self.wait("containerd", lambda: pathlib.Path("/run/containerd/containerd.sock").exists())
+            steps["containerd"] = lambda: pathlib.Path("/run/containerd/containerd.sock").exists()
+        self.wait(steps)
+        if self.s.nodes:
             self.sup.task("images", [sys.executable, "-m", "isthmus.lab.node.load", *map(str, self.s.images)])
-        self.wait("API server", lambda: self.api.has("/readyz"))
+        self.wait({"kube-apiserver": lambda: self.api.has("/readyz")})
         self.sup.start(parts.controllers(self.s))
         self.sup.start(parts.balancer(self.s))
         if not self.s.nodes:
-            self.wait("controllers", lambda: self.api.has("/api/v1/namespaces/default/serviceaccounts/default"))
+            self.wait(CONTROLLERS | {"first account": lambda: self.api.has(ACCOUNT)})
 
     def worker(self) -> None:
         """kubelet, kube-proxy, scheduler, cluster DNS."""
@@ -76,18 +81,43 @@ class Node:
             status, said = self.api.call("POST", path, thing)
             if status not in (200, 201, 409):
                 raise errors.IsthmusError(f"cluster DNS can't be created in {path}: {said.get('message', status)}")
-        self.wait("controllers", lambda: self.api.has("/api/v1/namespaces/default/serviceaccounts/default"))
-        self.wait("images", lambda: self.sup.done("images"))
-        self.wait("node", lambda: self.api.node_ready(self.name))
-        self.wait("cluster DNS", lambda: self.api.available(DNS))
+        workers: Steps = {
+            "images": lambda: self.sup.done("images"),
+            "node": lambda: self.api.node_ready(self.name),
+            "cluster DNS": lambda: self.api.available(DNS),
+            "first account": lambda: self.api.has(ACCOUNT),
+        }
+        self.wait(CONTROLLERS | WORKERS | workers)
 
-    def wait(self, what: str, test: supervise.Test) -> None:
-        """Wait for a step and report it."""
-        if not self.sup.until(test, self.s.limit):
+    def wait(self, steps: Steps) -> None:
+        """Wait for all of these at once, and report each when it is there."""
+        left = dict(steps)
+
+        def look() -> bool:
+            for what in [what for what, test in left.items() if test()]:
+                self.say(what)
+                del left[what]
+            return not left
+
+        if not self.sup.until(look, self.s.limit):
+            missing = ", ".join(left)
             raise errors.IsthmusError(
-                f"{what} was not there within {self.s.limit:.0f} s", hint=f"see the logs in {self.s.cluster.dir}"
+                f"not there within {self.s.limit:.0f} s: {missing}", hint=f"see the logs in {self.s.cluster.dir}"
             )
-        self.say(what)
+
+
+def listens(port: int) -> bool:
+    """Whether a component has opened its port on the node's loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+CONTROLLERS: Steps = {"kube-controller-manager": lambda: listens(10257)}
+WORKERS: Steps = {
+    "kube-scheduler": lambda: listens(10259),
+    "kubelet": lambda: listens(10248),
+    "kube-proxy": lambda: listens(10256),
+}
 
 
 def main() -> int:

@@ -38,15 +38,19 @@ class Api:
         """Whether a GET answers 200."""
         return self.call("GET", path)[0] == 200
 
+    def status(self, path: str) -> dict[str, Any]:
+        """The `status` of an object; empty while there is none (a refusal's own `status` is a word)."""
+        code, said = self.call("GET", path)
+        return said.get("status") or {} if code == 200 else {}
+
     def node_ready(self, name: str) -> bool:
         """Whether the kubelet reports the node Ready."""
-        status: dict[str, Any] = self.call("GET", f"/api/v1/nodes/{name}")[1].get("status") or {}
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+        conditions = self.status(f"/api/v1/nodes/{name}").get("conditions", ())
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
     def available(self, path: str) -> bool:
         """Whether a Deployment has a pod that serves."""
-        status: dict[str, Any] = self.call("GET", path)[1].get("status") or {}
-        return int(status.get("availableReplicas", 0)) > 0
+        return int(self.status(path).get("availableReplicas", 0)) > 0
 
 
 def _decode(text: bytes) -> dict[str, Any]:
