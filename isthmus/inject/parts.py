@@ -82,7 +82,8 @@ def proxy_container(mesh: meshes.Mesh, chosen: knobs.Settings, facts: env.Facts,
             {"name": "linkerd-admin", "containerPort": chosen.admin_port},
         ],
         "livenessProbe": _probe("/live", chosen.admin_port, period=10, failures=3),
-        "readinessProbe": _probe("/ready", chosen.admin_port, period=2, failures=3),
+        # Where the application does not wait for the proxy, the pod waits for this probe.
+        "readinessProbe": _probe("/ready", chosen.admin_port, period=2 if chosen.proxy_await else 1, failures=3),
         "securityContext": _confined(chosen),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [

@@ -116,10 +116,15 @@ def service(
     headless: bool = False,
     labels: dict[str, str] | None = None,
 ) -> Doc:
-    """A ClusterIP Service, or a headless one."""
+    """A ClusterIP Service, or a headless one.
+
+    A headless one names pods that are not ready too: proxies that start with a plane would else get "no such name" and every resolver
+    on the way remembers that for seconds. A proxy that dials a pod which is not there yet tries the next, and again.
+    """
+    names_all = {"clusterIP": "None", "publishNotReadyAddresses": True} if headless else {}
     spec: Doc = {
         "type": "ClusterIP",
-        **({"clusterIP": "None"} if headless else {}),
+        **names_all,
         "selector": selector,
         "ports": ports,
     }
