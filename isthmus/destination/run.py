@@ -144,7 +144,7 @@ async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, cli
     process.ready_when("grpc", serving.done)
     process.spawn(_serve(process, options, stores, spoken, serving), name="grpc")
     process.spawn(_tidy(process, known, spoken), name="tidy")
-    process.closing(client.close)
+    process.closing_last(client.close)
     return serving
 
 

@@ -157,7 +157,7 @@ async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, cli
     process.spawn(_serve(process, options, stores.values(), spoken, serving), name="grpc")
     process.spawn(_tell(process, known), name="complaints")
     process.spawn(_elect(options, client, stores.values(), writer), name="status")
-    process.closing(client.close)
+    process.closing_last(client.close)
     return serving
 
 

@@ -33,6 +33,7 @@ class Runtime:
         self._conditions: dict[str, Callable[[], bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._last: list[Callable[[], Awaitable[None]]] = []
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """A task of this process; its failure is the process's."""
@@ -49,6 +50,10 @@ class Runtime:
         """Called once at the stop, last added first, within the drain time: servers refuse new work here."""
         self._closers.append(close)
 
+    def closing_last(self, close: Callable[[], Awaitable[None]]) -> None:
+        """As `closing`, but when every task has ended: for what tasks need to end well, as a client is to give a Lease back."""
+        self._last.append(close)
+
     def unready(self) -> list[str]:
         """Names of conditions that fail."""
         if self.stopping.is_set():
@@ -60,7 +65,7 @@ class Runtime:
         self.stopping.set()
 
     async def drain(self) -> None:
-        """Wait for `stopping`, close in reverse order, cancel what is left."""
+        """Wait for `stopping`, close in reverse order, cancel what is left, close what that needed."""
         await self.stopping.wait()
         try:
             async with asyncio.timeout(DRAIN):
@@ -75,6 +80,8 @@ class Runtime:
         if late:
             self.log.error("tasks do not end; leaving without them", tasks=sorted(t.get_name() for t in late))
             os._exit(1)
+        for close in reversed(self._last):
+            await close()
 
 
 Start = Callable[[Runtime], Awaitable[None]]
