@@ -5,8 +5,6 @@ In: a folder with `ca.pem` and `leaf.pem`. Out: two configuration files. One wor
 
 import pathlib
 
-from bench import world
-
 COMMON = """
 global
   maxconn 4000
@@ -37,15 +35,15 @@ backend app
 
 
 def write(
-    folder: pathlib.Path, pki: pathlib.Path, name: str, origin: int, *, http: bool
+    folder: pathlib.Path, pki: pathlib.Path, name: str, where: tuple[str, int], *, http: bool
 ) -> tuple[pathlib.Path, pathlib.Path]:
-    """Configuration of the client's and the server's side."""
+    """Configuration of the client's and the server's side; `where` is the server's address and the origin's port."""
     values = {
         "mode": "http" if http else "tcp",
-        "server": world.SERVER_IP,
+        "server": where[0],
         "pki": pki,
         "name": name,
-        "origin": origin,
+        "origin": where[1],
         "alpn": "alpn h2" if http else "",
     }
     client, server = folder / "client.cfg", folder / "server.cfg"
@@ -56,7 +54,7 @@ def write(
 
 ORIGIN = """
 frontend origin
-  bind 127.0.0.1:{origin}
+  bind 0.0.0.0:{origin}
   http-request return status 200 content-type text/plain string "{body}"
 """
 
