@@ -15,6 +15,7 @@ from isthmus.errors import IsthmusError
 from isthmus.install import core
 from isthmus.kube import client as kube
 from isthmus.multicluster import objects as mirror
+from isthmus.multicluster.shell import join
 
 Doc = dict[str, Any]
 Say = Callable[[str], None]
@@ -126,14 +127,10 @@ async def _links(client: kube.Client) -> list[Doc]:
 
 
 async def _remove_mirrors(client: kube.Client, link: Doc) -> None:
-    """What a Link's controller would have done: its mirrors go, then the finalizer."""
-    cluster, meta = link["spec"]["targetClusterName"], link["metadata"]
-    chosen = f"{names.MIRRORED_SERVICE}=true,{names.CLUSTER_NAME}={cluster}"
-    listed = await client.raw("GET", f"/api/v1/services?labelSelector={chosen}")
-    for item in cast("list[Doc]", listed.get("items") or []):
-        await client.delete_dict({"apiVersion": "v1", "kind": "Service", "metadata": item["metadata"]})
-    path = f"/apis/multicluster.linkerd.io/v1alpha3/namespaces/{meta['namespace']}/links/{meta['name']}"
-    await client.raw("PATCH", path, {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
+    """What a Link's controller would have done: mirrors, probes and their slices go, then the finalizer."""
+    key = names.Key(link["metadata"]["namespace"], link["metadata"]["name"])
+    await join.clear_from_here(client, key, link["spec"]["targetClusterName"])
+    await join.let_go(client, key)
 
 
 async def _still_used(client: kube.Client, doc: Doc) -> bool:

@@ -127,10 +127,10 @@ async def part(source: Side, choices: link.Choices, say: Say) -> bool:
         say(f"{source.name}: Link {key.name} is being cleared")
         await _wait_gone(client, key)
     cluster = str((found.spec or {}).get("targetClusterName") or key.name) if found else key.name
-    left = await _clear_from_here(client, names.Key(key.namespace, key.name), cluster)
+    left = await clear_from_here(client, names.Key(key.namespace, key.name), cluster)
     if left:
         say(f"{source.name}: {left} objects removed from here, no controller did")
-    await _let_go(client, key)
+    await let_go(client, key)
     gone = await client.delete(Secret, names.credentials(cluster), choices.namespace)
     await client.delete(Lease, names.shorten(f"service-mirror-write-{key.name}"), choices.namespace)
     copy = await client.get(Secret, names.credentials(cluster), choices.control_ns)
@@ -146,7 +146,7 @@ async def _wait_gone(client: kube.Client, key: names.Key) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _clear_from_here(client: kube.Client, key: names.Key, cluster: str) -> int:
+async def clear_from_here(client: kube.Client, key: names.Key, cluster: str) -> int:
     """Removes what a Link has made, as the controller would; how many objects there were."""
     try:
         made = spec.parse(key.name, key.namespace, "", {"targetClusterName": cluster})
@@ -168,7 +168,7 @@ async def _clear_from_here(client: kube.Client, key: names.Key, cluster: str) ->
     return count
 
 
-async def _let_go(client: kube.Client, key: names.Key) -> None:
+async def let_go(client: kube.Client, key: names.Key) -> None:
     """Takes our finalizer off a Link that is still there, since all it stood for is done."""
     found = await client.get(crds.Link, key.name, key.namespace)
     if found is None or found.metadata is None or found.metadata.deletionTimestamp is None:
