@@ -50,7 +50,9 @@ async def http(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWr
             said: dict[str, object] = {"cluster": name, "path": target, "method": method, "bytes": size}
             answers = {"/headers": lambda h=headers: json.dumps(h), "/bytes": lambda q=query: "x" * int(q["n"])}
             text = answers.get(url.path, lambda s=said: json.dumps(s))().encode()
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-app: {name}\r\ncontent-length: {len(text)}\r\n\r\n"
+            head = (
+                f"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-app: {name}\r\ncontent-length: {len(text)}\r\n\r\n"
+            )
             writer.write(head.encode() + text)
             await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):

@@ -19,25 +19,25 @@ from cryptography.x509.oid import NameOID
 
 from tests.wire import pods, world
 
-NAMES = ["client", "server", "second", "gateway"]
+NAMES = ["client", "server", "second", "gateway", "remote"]
 
 
 @dataclasses.dataclass
 class Stage:
     """The running pods and what their control planes say."""
 
-    pods: dict[str, pods.Pod]
+    all: dict[str, pods.Pod]
     state: world.State
     anchors: str
     ca: pathlib.Path
 
     @property
     def client(self) -> pods.Pod:
-        return self.pods["client"]
+        return self.all["client"]
 
     @property
     def server(self) -> pods.Pod:
-        return self.pods["server"]
+        return self.all["server"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,7 +80,8 @@ def stage() -> Iterator[Stage]:
         made.open(NAMES)
         for pod in made.pods.values():
             pod.redirect()
-            pod.start_plane(state.file, folder)
+            if pod.name != "remote":
+                pod.start_plane(state.file, folder)
             if pod.name in ("server", "second"):
                 pod.start_app()
             pod.start_proxy(anchors)
@@ -105,7 +106,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     stage = getattr(item, "funcargs", {}).get("stage")
     if report.when == "call" and report.failed and isinstance(stage, Stage):
-        for pod in stage.pods.values():
+        for pod in stage.all.values():
             text = pod.children["proxy"].log.read_text()
             report.sections.append((f"proxy of {pod.name}", text[-2000:]))
     return report

@@ -1,4 +1,4 @@
-"""A control plane that says what a file says: identity, destination and policy on one loopback port, for one pod.
+"""A control plane that says what a file says: identity, destination and policy on one port, for one pod.
 
 In: `control.py PORT STATE_FILE CA_FOLDER`; the file is JSON (see `world.State`) and is read again when it changes.
 Out: certificates signed with the folder's root, and one stream per question that follows the file.
@@ -124,7 +124,9 @@ def opaque(split: dict[str, int]) -> outbound_pb2.ProxyProtocol.Opaque:
     first = [outbound_pb2.OpaqueRoute.RouteBackend(backend=backend(path)) for path in split]
     available = outbound_pb2.OpaqueRoute.Distribution.FirstAvailable(backends=first)
     rule = outbound_pb2.OpaqueRoute.Rule(backends=outbound_pb2.OpaqueRoute.Distribution(first_available=available))
-    return outbound_pb2.ProxyProtocol.Opaque(routes=[outbound_pb2.OpaqueRoute(metadata=default("opaque"), rules=[rule])])
+    return outbound_pb2.ProxyProtocol.Opaque(
+        routes=[outbound_pb2.OpaqueRoute(metadata=default("opaque"), rules=[rule])]
+    )
 
 
 def policy(said: Said) -> outbound_pb2.OutboundPolicy:
@@ -171,6 +173,10 @@ def server(mode: str) -> inbound_pb2.Server:
     return out
 
 
+def encode(message: Any) -> bytes:
+    return message.SerializeToString()
+
+
 class Plane:
     """The three services."""
 
@@ -186,7 +192,7 @@ class Plane:
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if not csr.is_signature_valid or names.get_values_for_type(x509.DNSName) != [request.identity]:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is not for the identity")
-        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self.file.state.get("lifetime", 3600))
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self.file.state["lifetime"]["seconds"])
         leaf = (
             x509.CertificateBuilder(issuer_name=self.root.subject, public_key=csr.public_key())
             .subject_name(x509.Name([]))
@@ -195,7 +201,8 @@ class Plane:
             .not_valid_after(until)
             .add_extension(names, critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
             )
             .sign(self.key, hashes.SHA256())
         )
@@ -208,6 +215,7 @@ class Plane:
         async for said in self.file.versions(lambda: self.file.ask("endpoints", request.path)):
             if said is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.path}")
+                return
             new = {one["addr"]: one for one in said}
             gone = [addr for addr in sent if addr not in new]
             added = [one for addr, one in new.items() if sent.get(addr) != one]
@@ -226,13 +234,12 @@ class Plane:
             yield profile(said or {})
 
     async def watch(self, request: outbound_pb2.TrafficSpec, context: Any) -> AsyncIterator[Any]:
-        if request.HasField("addr"):
-            key = f"{ipaddress.IPv4Address(request.addr.ip.ipv4)}:{request.addr.port}"
-        else:
-            key = request.authority
+        addr = f"{ipaddress.IPv4Address(request.addr.ip.ipv4)}:{request.addr.port}"
+        key = addr if request.HasField("addr") else request.authority
         async for said in self.file.versions(lambda: self.file.ask("outbound", key)):
             if said is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no policy for {key}")
+                return
             yield policy(said)
 
     async def watch_port(self, request: inbound_pb2.PortSpec, context: Any) -> AsyncIterator[Any]:
@@ -245,13 +252,15 @@ class Plane:
             handler = make(
                 behaviour,
                 request_deserializer=request.FromString,
-                response_serializer=lambda message: message.SerializeToString(),
+                response_serializer=encode,
             )
             return service, {method: handler}
 
         get = destination_pb2.GetDestination
         all_of_them = [
-            one("io.linkerd.proxy.identity.Identity", "Certify", identity_pb2.CertifyRequest, self.certify, stream=False),
+            one(
+                "io.linkerd.proxy.identity.Identity", "Certify", identity_pb2.CertifyRequest, self.certify, stream=False
+            ),
             one("io.linkerd.proxy.destination.Destination", "Get", get, self.get),
             one("io.linkerd.proxy.destination.Destination", "GetProfile", get, self.get_profile),
             one("io.linkerd.proxy.outbound.OutboundPolicies", "Watch", outbound_pb2.TrafficSpec, self.watch),
@@ -267,7 +276,7 @@ async def main(port: int, state: pathlib.Path, ca: pathlib.Path) -> None:
     file = File(state)
     listener = grpc.aio.server()
     listener.add_generic_rpc_handlers(Plane(file, ca).handlers())
-    listener.add_insecure_port(f"127.0.0.1:{port}")
+    listener.add_insecure_port(f"0.0.0.0:{port}")
     async with asyncio.TaskGroup() as group:
         group.create_task(file.follow())
         await listener.start()

@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import IO, Any
 
 from tests.wire import world
@@ -24,6 +25,8 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 CALLER = HERE / "caller.py"
 UID = "2102"
+SLOW = 3.0
+"""Limits are for a quiet machine; builds beside the tests may take this many times as long."""
 
 
 def program(name: str) -> pathlib.Path:
@@ -127,9 +130,18 @@ class Pod:
             "SHUTDOWN_GRACE_PERIOD": "10s",
             "CORES": "1",
         }
+        if self.name == "remote":
+            plain |= self._far_plane()
         if self.name == "gateway":
             plain["INBOUND_GATEWAY_SUFFIXES"] = "svc.cluster.local."
         return {f"LINKERD2_PROXY_{name}": value for name, value in (plain | changes).items() if value}
+
+    def _far_plane(self) -> dict[str, str]:
+        """A control plane in another pod, behind that pod's proxy: the everyday case."""
+        services = ("DESTINATION", "POLICY", "IDENTITY")
+        return {f"{service}_SVC_ADDR": f"{world.IPS['second']}:8090" for service in services} | {
+            f"{service}_SVC_NAME": world.identity("second") for service in services
+        }
 
     def start_proxy(self, anchors: str, **changes: str) -> Child:
         # Dropping the user forgets the signal, so it is asked for again.
@@ -173,14 +185,19 @@ class Pod:
                 total += float(value)
         return total
 
+    def restart_proxy(self, anchors: str, **changes: str) -> None:
+        self.children["proxy"].end()
+        self.start_proxy(anchors, **changes)
+        self.wait_ready()
+
     def end(self) -> None:
         for child in self.children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.end()
 
 
-def wait_for(test: Any, limit: float, what: str, child: Child | None = None) -> None:
-    end = time.monotonic() + limit
+def wait_for(test: Callable[[], bool], limit: float, what: str, child: Child | None = None) -> None:
+    end = time.monotonic() + limit * SLOW
     while not test():
         gone = child is not None and child.process.poll() is not None
         if gone or time.monotonic() > end:

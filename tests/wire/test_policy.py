@@ -1,5 +1,8 @@
 """What policy decides: splits, refusals, nothing to go to."""
 
+import socket
+import time
+
 import pytest
 
 from tests.wire import conftest, pods, world
@@ -19,7 +22,9 @@ def shares(stage: conftest.Stage, count: int) -> dict[str, int]:
 def test_a_split_keeps_its_weights(stage: conftest.Stage, state: world.State) -> None:
     second = [world.endpoint("second", 8080)]
     state.edit("endpoints", world.path("web-west"), second)
-    state.edit("outbound", f"{world.BOTH}:80", world.service("both", split={world.path("web"): 80, world.path("web-west"): 20}))
+    state.edit(
+        "outbound", f"{world.BOTH}:80", world.service("both", split={world.path("web"): 80, world.path("web-west"): 20})
+    )
     pods.wait_for(lambda: len(shares(stage, 50)) == 2, 5, "the split")
     seen = shares(stage, 2000)
     assert sum(seen.values()) == 2000
@@ -32,15 +37,9 @@ def test_weights_move_under_load_without_a_failure(stage: conftest.Stage, state:
     for share in (100, 50, 0, 50, 100, 0) * 3:
         split = {world.path("web"): share, world.path("web-west"): 100 - share}
         state.edit("outbound", f"{world.BOTH}:80", world.service("both", split=split))
-        load_wait(load, 0.25)
+        time.sleep(0.25)
     said = load.communicate(timeout=30)[0]
     assert '"failed": 0' in said, said
-
-
-def load_wait(load: object, seconds: float) -> None:
-    import time
-
-    time.sleep(seconds)
 
 
 def test_a_denied_port_is_403_and_counted(stage: conftest.Stage, state: world.State) -> None:
@@ -59,8 +58,6 @@ def test_mtls_only_lets_the_mesh_in(stage: conftest.Stage, state: world.State) -
 
 
 def clear(ip: str) -> bytes:
-    import socket
-
     with socket.create_connection((ip, 8080), 5) as conn:
         conn.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         return conn.makefile("rb").readline()

@@ -32,7 +32,9 @@ def test_many_connections_at_once(stage: conftest.Stage, state: world.State) -> 
 @pytest.mark.parametrize("hint", ["h2", "none"])
 def test_every_way_to_a_meshed_peer(stage: conftest.Stage, state: world.State, hint: str, header: bool) -> None:
     state.edit("endpoints", world.path("web"), [world.endpoint("second", 8080, hint=hint, header=header)])
-    pods.wait_for(lambda: stage.client.call("many", **WEB, count=1, connections=1)["clusters"] == {"second": 1}, 5, "it")
+    pods.wait_for(
+        lambda: stage.client.call("many", **WEB, count=1, connections=1)["clusters"] == {"second": 1}, 5, "it"
+    )
     done = stage.client.call("headers", **WEB)
     assert (done["status"], done["headers"]["l5d-client-id"]) == (200, world.identity("client"))
 
@@ -81,8 +83,12 @@ def test_a_name_the_gateway_does_not_know_is_404(stage: conftest.Stage, state: w
 
 def test_the_wire_between_pods_is_tls_and_its_peer_is_ours(stage: conftest.Stage, state: world.State) -> None:
     stage.client.call("many", **WEB, count=10, connections=1)
-    assert stage.client.metric("request_total", direction="outbound", tls="true", server_id=world.identity("server")) >= 10
-    assert stage.server.metric("request_total", direction="inbound", tls="true", client_id=world.identity("client")) >= 10
+    assert (
+        stage.client.metric("request_total", direction="outbound", tls="true", server_id=world.identity("server")) >= 10
+    )
+    assert (
+        stage.server.metric("request_total", direction="inbound", tls="true", client_id=world.identity("client")) >= 10
+    )
 
 
 def test_a_peer_with_the_wrong_identity_gets_nothing(stage: conftest.Stage, state: world.State) -> None:
@@ -91,7 +97,9 @@ def test_a_peer_with_the_wrong_identity_gets_nothing(stage: conftest.Stage, stat
     pods.wait_for(lambda: stage.client.call("many", **WEB, count=1, connections=1)["failed"] == 1, 5, "the endpoint")
 
 
-def test_clear_text_from_outside_the_mesh_is_served_without_an_identity(stage: conftest.Stage, state: world.State) -> None:
+def test_clear_text_from_outside_the_mesh_is_served_without_an_identity(
+    stage: conftest.Stage, state: world.State
+) -> None:
     with socket.create_connection((world.IPS["server"], 8080), 5) as conn:
         conn.sendall(b"GET /headers HTTP/1.1\r\nhost: x\r\nl5d-client-id: forged\r\nconnection: close\r\n\r\n")
         answer = conn.makefile("rb").read()
@@ -103,7 +111,7 @@ def test_destinations_outside_the_mesh_are_forwarded(stage: conftest.Stage, stat
     code = (
         "import http.server, threading, sys\n"
         "class H(http.server.BaseHTTPRequestHandler):\n"
-        "    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b'{\"cluster\": \"plain\"}')\n"
+        '    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b\'{"cluster": "plain"}\')\n'
         "http.server.HTTPServer(('10.9.0.254', 18080), H).serve_forever()\n"
     )
     outside = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

@@ -9,7 +9,7 @@ import pathlib
 from typing import Any
 
 TRUST = "serviceaccount.identity.linkerd.cluster.local"
-IPS = {"client": "10.9.0.2", "server": "10.9.0.3", "second": "10.9.0.4", "gateway": "10.9.0.5"}
+IPS = {"client": "10.9.0.2", "server": "10.9.0.3", "second": "10.9.0.4", "gateway": "10.9.0.5", "remote": "10.9.0.6"}
 BRIDGE = "10.9.0.1"
 WEB, WEST, ECHO, HEALTH, BOTH = "10.96.0.1", "10.96.0.4", "10.96.0.2", "10.96.0.3", "10.96.0.5"
 Said = dict[str, Any]
@@ -68,6 +68,7 @@ class State:
                 path("health", 50051): [endpoint("server", 50051)],
             },
             "ports": {"9000": "opaque"},
+            "lifetime": {"seconds": 3600},
         }
         self.write()
 

@@ -1,0 +1,55 @@
+"""The proxy and the mesh around it: a control plane in another pod, an admin port asked by peers."""
+
+import http.client
+import ssl
+from typing import Any
+
+import pytest
+
+from tests.wire import conftest, pods, world
+
+pytestmark = pytest.mark.wire
+
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
+
+
+def test_a_control_plane_behind_a_proxy_is_called_over_mtls(stage: conftest.Stage, state: world.State) -> None:
+    remote, second = stage.all["remote"], stage.all["second"]
+    done = remote.call("many", **WEB, count=50, connections=4)
+    assert (done["clusters"], done["failures"]) == ({"server": 50}, [])
+    assert second.metric("request_total", direction="inbound", client_id=world.identity("remote")) >= 1
+    assert remote.metric("control_request_total", tls="true", server_id=world.identity("second")) >= 3
+
+
+def test_a_control_plane_with_another_identity_is_not_believed(stage: conftest.Stage, state: world.State) -> None:
+    remote = stage.all["remote"]
+    remote.children["proxy"].end()
+    other = world.identity("server")
+    try:
+        child = remote.start_proxy(stage.anchors, IDENTITY_SVC_NAME=other)
+        pods.wait_for(lambda: b"not certified by" in child.log.read_bytes(), 5, "the refusal", child)
+        assert remote.admin("/ready")[0] == 503
+    finally:
+        remote.restart_proxy(stage.anchors)
+
+
+def over_tls(stage: conftest.Stage, name: str) -> http.client.HTTPSConnection:
+    trust = ssl.create_default_context(cadata=stage.anchors)
+    trust.minimum_version = ssl.TLSVersion.TLSv1_3
+    connection = http.client.HTTPSConnection(world.IPS["client"], 4191, timeout=5, context=trust)
+    connection.connect = lambda: named(connection, trust, name)  # type: ignore[method-assign]
+    return connection
+
+
+def named(connection: http.client.HTTPSConnection, trust: ssl.SSLContext, name: str) -> None:
+    http.client.HTTPConnection.connect(connection)
+    connection.sock = trust.wrap_socket(connection.sock, server_hostname=name)
+
+
+def test_peers_ask_the_admin_port_over_mesh_tls(stage: conftest.Stage) -> None:
+    connection = over_tls(stage, world.identity("client"))
+    connection.request("GET", "/ready")
+    assert connection.getresponse().read() == b"ready\n"
+    connection.close()
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        over_tls(stage, world.identity("server")).request("GET", "/ready")
