@@ -2,6 +2,7 @@
 
 import socket
 import time
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,8 @@ from tests.wire import conftest, pods, world
 
 pytestmark = pytest.mark.wire
 
-WEB = {"host": world.WEB, "port": 80, "name": "web"}
-BOTH = {"host": world.BOTH, "port": 80, "name": "both"}
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
+BOTH: dict[str, Any] = {"host": world.BOTH, "port": 80, "name": "both"}
 
 
 def shares(stage: conftest.Stage, count: int) -> dict[str, int]:

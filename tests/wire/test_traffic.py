@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,8 @@ from tests.wire import conftest, pods, world
 
 pytestmark = pytest.mark.wire
 
-WEB = {"host": world.WEB, "port": 80, "name": "web"}
-WEST = {"host": world.WEST, "port": 80, "name": "web-west"}
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
+WEST: dict[str, Any] = {"host": world.WEST, "port": 80, "name": "web-west"}
 
 
 def test_http1_arrives_with_the_verified_identity_and_nothing_forged(stage: conftest.Stage, state: world.State) -> None:
