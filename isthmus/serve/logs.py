@@ -20,7 +20,7 @@ def setup(level: str, form: str, role: str) -> Logger:
     if level not in LEVELS:
         raise BadValue("--log-level", level, '"info"', why="one of " + ", ".join(LEVELS))
     if form not in ("plain", "json"):
-        raise BadValue("--log-format", form, '"json"', why="neither plain nor json")
+        raise BadValue("ISTHMUS_LOG_FORMAT", form, '"json"', why="neither plain nor json")
     last: structlog.typing.Processor
     last = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(

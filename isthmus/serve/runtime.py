@@ -87,9 +87,12 @@ class Runtime:
 Start = Callable[[Runtime], Awaitable[None]]
 
 
-def main(role: str, start: Start, *, admin_port: int, log_level: str = "info", log_format: str = "plain") -> int:
-    """Run a role until it is told to stop. 0 after a graceful stop, 1 after a failure."""
-    log = logs.setup(log_level, log_format, role)
+def main(role: str, start: Start, *, admin_port: int, log_level: str = "info", log_format: str | None = None) -> int:
+    """Run a role until it is told to stop. 0 after a graceful stop, 1 after a failure.
+
+    `log_format` is `plain` or `json`; without it ISTHMUS_LOG_FORMAT says, and else it is plain.
+    """
+    log = logs.setup(log_level, log_format or os.environ.get("ISTHMUS_LOG_FORMAT", "plain"), role)
     code = 0
     try:
         asyncio.run(_run(start, log, admin_port))
