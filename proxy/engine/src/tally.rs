@@ -149,7 +149,7 @@ impl Series {
 }
 
 /// Whether an answer counts as a success (the classes that dashboards know).
-fn classify(x: &Exchange) -> bool {
+pub(crate) fn classify(x: &Exchange) -> bool {
     if x.facts.has(Facts::GRPC) && x.grpc != u8::MAX {
         return !matches!(x.grpc, 2 | 4 | 7 | 13 | 14 | 15);
     }

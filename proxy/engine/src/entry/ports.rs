@@ -72,12 +72,10 @@ impl Engine {
         if port == 0 {
             return;
         }
-        if self.ports.0.get(&port).is_none() {
-            self.ports.0.insert(port, Port::default());
+        let known = self.ports.0.len();
+        self.ports.0.entry(port).or_default().users += 1;
+        if self.ports.0.len() > known {
             self.ask(Ask::Port(port));
-        }
-        if let Some(state) = self.ports.get_mut(port) {
-            state.users += 1;
         }
     }
 

@@ -285,3 +285,32 @@ fn large_bodies_side_by_side_all_arrive() {
         assert!(got.iter().all(|&n| n > size), "seed {seed}: {got:?}");
     }
 }
+
+/// Not a check: work for an instruction counter (`cargo test --profile quick -p engine -- --ignored count`).
+#[test]
+#[ignore = "a load, for callgrind"]
+fn count_requests() {
+    let count: usize = std::env::var("COUNT").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+    let mut world = pair(1);
+    let clients: Vec<_> = (0..64).map(|_| world.connect(0, "10.1.0.1:80")).collect();
+    let body = "x".repeat(100);
+    let ask = "GET /a?b HTTP/1.1\r\nHost: web\r\nUser-Agent: wrk\r\nAccept: */*\r\n\r\n";
+    let answer = format!("HTTP/1.1 200 OK\r\nserver: app\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n{body}");
+    let mut servers = Vec::new();
+    for _ in 0..count {
+        clients.iter().for_each(|&client| world.write(client, ask));
+        world.run();
+        while let Some(server) = world.accept("10.0.0.2:8080") {
+            servers.push(server);
+        }
+        for &server in &servers {
+            if !world.read(server).is_empty() {
+                world.write(server, &answer);
+            }
+        }
+        world.run();
+        for &client in &clients {
+            assert!(world.read(client).ends_with(b"x"));
+        }
+    }
+}

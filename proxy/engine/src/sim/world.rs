@@ -358,7 +358,7 @@ impl World {
                 } else if half.refused || !engine.wants_read(key) {
                     half.refused = true;
                 } else if !half.inbox.is_empty() {
-                    let most = half.inbox.len() as u64;
+                    let most = half.inbox.len().min(64 << 10) as u64;
                     // Mostly whole reads, sometimes a byte or a few.
                     let n = if self.dice.below(4) == 0 { 1 + self.dice.below(most.min(40)) } else { most };
                     let mut data: Vec<u8> = half.inbox.drain(..n as usize).collect();

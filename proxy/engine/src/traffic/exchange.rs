@@ -163,7 +163,7 @@ pub(crate) struct Exchange {
     pub(crate) series: u32,
     pub(crate) backend_series: u32,
     pub(crate) waiting: Option<Box<Waiting>>,
-    pub(crate) edits: Option<Box<Vec<HeaderEdits>>>,
+    pub(crate) edits: Vec<HeaderEdits>,
     pub(crate) alarm: Alarm,
     pub(crate) deadlines: Deadlines,
 }
@@ -190,7 +190,7 @@ impl Exchange {
             series: u32::MAX,
             backend_series: u32::MAX,
             waiting: None,
-            edits: None,
+            edits: Vec::new(),
             alarm: Alarm::default(),
             deadlines: Deadlines::default(),
         }

@@ -15,7 +15,7 @@ impl Engine {
     /// The whole answer is written.
     pub(crate) fn exchange_done(&mut self, ex: Key<Exchange>) {
         let Some(x) = self.exchanges.get(ex) else { return };
-        let good = !(500..600).contains(&x.status) && !(x.facts.has(Facts::GRPC) && matches!(x.grpc, 2 | 4 | 7 | 13 | 14 | 15));
+        let good = crate::tally::classify(x);
         self.unpick_with(ex, Some(good));
         self.over(ex, None);
     }

@@ -108,7 +108,7 @@ impl Engine {
         if info.gateway {
             return self.route_gateway(ex, info, &head, upgrade);
         }
-        self.to_app(ex, info, filters, &head, upgrade, verified)
+        self.send_inbound(ex, info, filters, &head, upgrade, verified)
     }
 
     /// Authorization of one request, counted.
@@ -128,7 +128,7 @@ impl Engine {
         Ok(())
     }
 
-    fn to_app(
+    fn send_inbound(
         &mut self,
         ex: Key<Exchange>,
         info: &mut Info,

@@ -185,7 +185,7 @@ impl Engine {
                 Filter::Redirect { .. } => return Err(redirect(filter, head)),
                 Filter::Response(edits) => {
                     if let Some(x) = self.exchanges.get_mut(ex) {
-                        x.edits.get_or_insert_default().push(edits.clone());
+                        x.edits.push(edits.clone());
                     }
                 }
                 Filter::Request(_) => {}

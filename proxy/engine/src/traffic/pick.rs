@@ -171,18 +171,16 @@ impl Engine {
         if let (true, Some(path), Some(id)) = (counted, self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.finish(id, rtt, now);
             if let Some(params) = path.breaker {
-                match success {
-                    Some(success) => {
-                        if endpoint.breaker.record(success, &params, now, &mut self.dice) || probe {
-                            gate = Some(endpoint.breaker);
+                let changed = match success {
+                    Some(success) => endpoint.breaker.record(success, &params, now, &mut self.dice) || probe,
+                    None => {
+                        if probe {
+                            endpoint.breaker.forget(now);
                         }
+                        probe
                     }
-                    None if probe => {
-                        endpoint.breaker.forget(now);
-                        gate = Some(endpoint.breaker);
-                    }
-                    None => {}
-                }
+                };
+                gate = changed.then_some(endpoint.breaker);
             }
         }
         if let Some(breaker) = gate {

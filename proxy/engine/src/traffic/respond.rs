@@ -41,21 +41,21 @@ impl Engine {
         if (x.facts.has(Facts::GRPC) || end) && let Some(status) = grpc::status(&head.fields) {
             x.grpc = status as u8;
         }
-        let edits = x.edits.take();
+        let list = std::mem::take(&mut x.edits);
         let orig = if x.facts.has(Facts::ORIG) {
             x.orig.and_then(|orig| orig_proto::field(orig.version, Form::Origin))
         } else {
             None
         };
-        match &edits {
-            None => self.write_head(ex, head, &Edit { drop: names::L5D, drop_other: &[], add: orig.as_slice() }, end, length),
-            Some(list) => {
-                let mut edits = Edits::default();
-                list.iter().for_each(|wanted| edits.apply(wanted));
-                edits.drop(names::L5D);
-                orig.into_iter().for_each(|field| edits.push(field));
-                self.write_head(ex, head, &edits.edit(), end, length);
-            }
+        if list.is_empty() {
+            let edit = Edit { drop: names::L5D, drop_other: &[], add: orig.as_slice() };
+            self.write_head(ex, head, &edit, end, length);
+        } else {
+            let mut edits = Edits::default();
+            list.iter().for_each(|wanted| edits.apply(wanted));
+            edits.drop(names::L5D);
+            orig.into_iter().for_each(|field| edits.push(field));
+            self.write_head(ex, head, &edits.edit(), end, length);
         }
         if end {
             self.passed(ex, Dir::Response);
