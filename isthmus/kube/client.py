@@ -55,6 +55,15 @@ class Page(NamedTuple, Generic[R]):
     token: str
 
 
+class Bookmark(msgspec.Struct):
+    """What a bookmark has."""
+
+    metadata: ObjectMeta | None = None
+
+
+_BOOKMARK = msgspec.json.Decoder(Bookmark)
+
+
 class Change(NamedTuple, Generic[R]):
     """One line of a watch: ADDED, MODIFIED, DELETED with the object, BOOKMARK with a version only."""
 
@@ -319,7 +328,12 @@ def read_change(line: bytes, kind: type[R]) -> Change[R]:
         if event.type == "ERROR":
             told = decoders.decode_status(bytes(event.object))
             raise ApiError(told.code or 500, told.reason or "", told.message or "watch ended")
-        obj = _decode(bytes(event.object), kind)
+        # A bookmark is an empty object: of a kind with required fields (a Pod's containers) it would not decode.
+        obj = (
+            cast("R", _BOOKMARK.decode(bytes(event.object)))
+            if event.type == "BOOKMARK"
+            else _decode(bytes(event.object), kind)
+        )
     except msgspec.MsgspecError as error:
         raise Unreachable(f"a watch of {kind.__name__} brought what is no event: {error}") from error
     meta = obj.metadata or ObjectMeta()

@@ -181,6 +181,11 @@ def test_lines_that_end_a_watch(line: bytes, said: str) -> None:
         client.read_change(line, ConfigMap)
 
 
+def test_a_bookmark_needs_no_whole_object() -> None:
+    line = b'{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"7"},"spec":{"containers":null}}}'
+    assert client.read_change(line, Pod)[::2] == ("BOOKMARK", "7")
+
+
 async def test_a_mute_watch_is_given_up() -> None:
     async def silence() -> AsyncIterator[bytes]:
         raise httpx2.ReadTimeout("mute")
