@@ -232,7 +232,9 @@ def server(meta: meta_v1.ObjectMeta | None, spec: Mapping[str, Any]) -> Server:
     if protocol not in _PROTOCOLS:
         raise BadValue(f"spec.proxyProtocol of Server {key}", protocol, '"HTTP/2"', why=f"not one of {_PROTOCOLS}")
     selector = cast("Mapping[str, Any] | None", spec.get("podSelector"))
-    return Server(key, created(meta), selector, port, str(protocol), str(spec.get("accessPolicy") or ""), labels_of(meta))
+    return Server(
+        key, created(meta), selector, port, str(protocol), str(spec.get("accessPolicy") or ""), labels_of(meta)
+    )
 
 
 class Servers:

@@ -104,16 +104,17 @@ def _endpoint(known: world.World, one: _Candidate, service_port: int, client_zon
     zone = member.zone or known.zones.get(member.node, "")
     if member.pod is not None:
         return of_pod(known, known.pods[member.pod], member.ip, one.port, zone_labels(zone, client_zone))
-    if not one.home.remote:
+    if not one.home.gateway and not one.home.remote:
         return Endpoint(member.ip, one.port, zone_labels(zone, client_zone))
-    # A gateway in another cluster: the authority tells it which Service is meant, and its identity is what the Link says.
+    # A gateway in another cluster, whose identity is what the Link says. The authority tells it which Service is meant; a probe of the
+    # gateway itself has none.
     return Endpoint(
         member.ip,
         one.port,
         identity=one.home.gateway,
         sni=False,
         hint="h2" if one.home.gateway else "",
-        authority=f"{one.home.remote}:{service_port}",
+        authority=f"{one.home.remote}:{service_port}" if one.home.remote else "",
     )
 
 

@@ -91,6 +91,12 @@ def test_a_mirror_leads_to_its_gateway():
     )
 
 
+def test_a_gateway_is_probed_by_its_identity():
+    notes = {names.REMOTE_GATEWAY_IDENTITY: "gw.identity"}
+    found = only(known(service(), slice_(endpoint("192.0.2.7"), ports=(("http", 4191),), notes=notes)))
+    assert found == endpoints.Endpoint("192.0.2.7", 4191, identity="gw.identity", sni=False, hint="h2")
+
+
 @pytest.mark.parametrize(
     "slices, expected",
     [
