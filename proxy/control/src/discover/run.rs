@@ -185,5 +185,6 @@ fn ears(
         networks: control.profile_networks.clone(),
         suffixes: control.profile_suffixes.clone(),
         events,
+        credentials: credentials.clone(),
     }
 }

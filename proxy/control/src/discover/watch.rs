@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use table::inbound::Server;
 use table::outbound::Endpoints;
-use table::{Lookup, PathId};
+use table::{Credentials, Lookup, PathId};
 use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::watch as slot;
 use tokio::time;
 use tonic::Code;
 
@@ -47,6 +48,7 @@ pub(super) struct Ears {
     pub(super) networks: Vec<(IpAddr, u8)>,
     pub(super) suffixes: Vec<Box<str>>,
     pub(super) events: Sender<Event>,
+    pub(super) credentials: slot::Receiver<Option<Arc<Credentials>>>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "at most eight of them wait in a queue")]
@@ -201,7 +203,12 @@ pub(super) async fn port(ears: Arc<Ears>, port: u16) {
         said,
         |said| said,
     );
-    let late = time::sleep(PORT_DEADLINE);
+    // Nobody is served before the first certificate: until then the control plane is not late.
+    let mut credentials = ears.credentials.clone();
+    let late = async move {
+        let _ = credentials.wait_for(Option::is_some).await;
+        time::sleep(PORT_DEADLINE).await;
+    };
     tokio::pin!(stream, late);
     let mut spoken = false;
     loop {

@@ -3,8 +3,9 @@
 //! In: authority, trust. Out: a channel that reconnects by itself and is made anew after its lifetime, so that clients spread
 //! over instances that came later. Limits: 1 s per address, 3 s per connect, PING each 10 s.
 
+use super::backoff::Wait;
 use super::dns::Dns;
-use crate::env::Authority;
+use crate::env::{Authority, Backoff};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -22,6 +23,8 @@ use tonic::transport::{Channel, Endpoint};
 
 const PER_ADDRESS: Duration = Duration::from_secs(1);
 const PER_CONNECT: Duration = Duration::from_secs(3);
+/// Between failed connects, whatever number of streams asks for one: an outage must not become a storm of look-ups.
+const REST: Backoff = Backoff { min: Duration::from_millis(100), max: Duration::from_secs(2), jitter: 0.5 };
 const PING: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3));
 
 /// Where a link's TLS configuration comes from; the newest is used for each new connection.
@@ -55,12 +58,47 @@ pub struct Link {
     trust: Trust,
     lifetime: Duration,
     channel: Mutex<Option<(Channel, Instant)>>,
+    gate: Arc<Mutex<Gate>>,
+}
+
+/// Shut for a moment after each failed connect.
+#[derive(Debug)]
+struct Gate {
+    wait: Wait,
+    shut: Option<(Instant, String)>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { wait: Wait::new(REST), shut: None }
+    }
+
+    /// Why not now.
+    fn closed(&self, now: Instant) -> Option<String> {
+        self.shut.as_ref().filter(|(until, _)| now < *until).map(|(_, why)| why.clone())
+    }
+
+    fn failed(&mut self, now: Instant, random: f64, why: String) {
+        self.shut = Some((now + self.wait.after_failure(random), why));
+    }
+
+    fn opened(&mut self) {
+        self.wait.reset();
+        self.shut = None;
+    }
 }
 
 impl Link {
     /// Connects at first use.
     pub fn new(authority: Authority, dns: Arc<Dns>, trust: Trust, lifetime: Duration) -> Arc<Self> {
-        Arc::new(Self { authority, dns, trust, lifetime, channel: Mutex::new(None) })
+        Arc::new(Self {
+            authority,
+            dns,
+            trust,
+            lifetime,
+            channel: Mutex::new(None),
+            gate: Arc::new(Mutex::new(Gate::new())),
+        })
     }
 
     /// `host:port`, for logs and labels.
@@ -99,12 +137,14 @@ impl Link {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let uri = format!("http://{host}:{}", self.authority.port);
         let endpoint = Endpoint::from_shared(uri).map_err(|error| format!("{}: {error}", self.address()))?;
-        let endpoint = endpoint
-            .connect_timeout(PER_CONNECT)
-            .http2_keep_alive_interval(PING.0)
-            .keep_alive_timeout(PING.1)
-            .keep_alive_while_idle(true);
-        let dial = Dial { authority: self.authority.clone(), dns: self.dns.clone(), trust: self.trust.clone() };
+        let endpoint =
+            endpoint.http2_keep_alive_interval(PING.0).keep_alive_timeout(PING.1).keep_alive_while_idle(true);
+        let dial = Dial {
+            authority: self.authority.clone(),
+            dns: self.dns.clone(),
+            trust: self.trust.clone(),
+            gate: self.gate.clone(),
+        };
         Ok(endpoint.connect_with_connector_lazy(dial))
     }
 }
@@ -115,6 +155,7 @@ struct Dial {
     authority: Authority,
     dns: Arc<Dns>,
     trust: Trust,
+    gate: Arc<Mutex<Gate>>,
 }
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -131,11 +172,27 @@ impl tower_service::Service<Uri> for Dial {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let dial = self.clone();
-        Box::pin(async move { dial.open().await.map(TokioIo::new) })
+        Box::pin(async move { dial.guarded().await.map(TokioIo::new) })
     }
 }
 
 impl Dial {
+    /// Opens a connection unless the last try has just failed.
+    async fn guarded(&self) -> Result<Box<dyn Io>, String> {
+        let gate = || self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = gate().closed(Instant::now()) {
+            return Err(why);
+        }
+        let opened = tokio::time::timeout(PER_CONNECT, self.open()).await;
+        let opened =
+            opened.unwrap_or_else(|_| Err(format!("{}: no connection within {PER_CONNECT:?}", self.authority.host)));
+        match &opened {
+            Ok(_) => gate().opened(),
+            Err(why) => gate().failed(Instant::now(), fastrand::f64(), why.clone()),
+        }
+        opened
+    }
+
     async fn open(&self) -> Result<Box<dyn Io>, String> {
         let mut addresses = self.dns.resolve(&self.authority).await?;
         // Chance spreads the proxies over the instances.
@@ -158,5 +215,23 @@ impl Dial {
         let server = ServerName::try_from(name.to_string()).map_err(|error| format!("{name}: {error}"))?;
         let tls = TlsConnector::from(self.trust.config().await?).connect(server, tcp);
         Ok(Box::new(tls.await.map_err(|error| format!("TLS with {name}: {error}"))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_shuts_after_a_failure_for_longer_each_time() {
+        let (mut gate, now) = (Gate::new(), Instant::now());
+        assert_eq!(gate.closed(now), None);
+        gate.failed(now, 0.0, "refused".into());
+        assert_eq!(gate.closed(now + Duration::from_millis(99)).as_deref(), Some("refused"));
+        assert_eq!(gate.closed(now + Duration::from_millis(100)), None);
+        gate.failed(now, 0.0, "again".into());
+        assert!(gate.closed(now + Duration::from_millis(199)).is_some());
+        gate.opened();
+        assert_eq!(gate.closed(now), None);
     }
 }

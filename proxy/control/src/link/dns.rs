@@ -1,6 +1,7 @@
 //! Names to addresses: SRV first, because a headless Service's records name port and instance, else A and AAAA.
 
 use crate::env::Authority;
+use hickory_resolver::config::ResolverOpts;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::{Resolver, TokioResolver};
 use metrics::{Registry, families};
@@ -24,6 +25,11 @@ impl Dns {
     /// Reads nothing yet.
     pub fn new(registry: Arc<Registry>) -> Self {
         Self { resolver: OnceCell::new(), registry }
+    }
+
+    #[cfg(test)]
+    fn with(resolver: TokioResolver, registry: Arc<Registry>) -> Self {
+        Self { resolver: OnceCell::new_with(Some(resolver)), registry }
     }
 
     /// All addresses of a service, in no order; at most 64.
@@ -59,12 +65,15 @@ impl Dns {
 
 fn resolver() -> Result<TokioResolver, String> {
     let mut builder = Resolver::builder_tokio().map_err(|error| format!("/etc/resolv.conf cannot be used: {error}"))?;
-    let options = builder.options_mut();
+    settle(builder.options_mut());
+    builder.build().map_err(|error| format!("resolver: {error}"))
+}
+
+fn settle(options: &mut ResolverOpts) {
     options.timeout = QUERY;
     // Reconnects must see the newest instances; the cluster's resolver caches for all.
     options.cache_size = 0;
     options.attempts = 2;
-    builder.build().map_err(|error| format!("resolver: {error}"))
 }
 
 /// Records of our port; a record of another port belongs to another port of the same Service.
@@ -96,21 +105,4 @@ fn dashed(name: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoint_names_tell_their_address() {
-        assert_eq!(dashed("10-42-0-7.dst.linkerd.svc.cluster.local."), "10.42.0.7".parse().ok());
-        assert_eq!(dashed("web-0.dst.linkerd.svc.cluster.local."), None);
-    }
-
-    #[tokio::test]
-    async fn addresses_and_localhost_need_no_resolver() {
-        let dns = Dns::new(Registry::new(1));
-        for (host, ip) in [("localhost.", "127.0.0.1:9"), ("10.1.2.3", "10.1.2.3:9"), ("::1", "[::1]:9")] {
-            let authority = Authority { host: host.into(), port: 9, name: None };
-            assert_eq!(dns.resolve(&authority).await.map(|a| a[0].to_string()), Ok(ip.to_owned()));
-        }
-    }
-}
+mod tests;
