@@ -7,7 +7,9 @@ it waits KNOWN seconds for that. Never here: choices. Limits: those of `serve.to
 import asyncio
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from isthmus import names, service
@@ -25,7 +27,15 @@ _CODES = {
 }
 
 T = TypeVar("T")
-Answer = Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a stream is about: `same` is equal for streams that are told the same; `topics` can change the answer."""
+
+    same: Hashable
+    topics: tuple[topics.Topic, ...]
+    ask: Callable[[], bytes]
 
 
 def workload(text: str) -> names.Key | None:
@@ -63,6 +73,7 @@ class Api:
     def __init__(self, known: world.World, board: topics.Board) -> None:
         self._known = known
         self._board = board
+        self.memo = topics.Memo(board)
         self.streams = 0
 
     def services(self) -> list[grpc.Service]:
@@ -77,32 +88,30 @@ class Api:
 
     async def get_port(self, spec: inbound_pb2.PortSpec) -> bytes:
         """What holds for a port now."""
-        _, ask = await self._inbound(spec)
-        return _asked(ask)
+        return _refused((await self._inbound(spec)).ask)
 
     async def watch_port(self, spec: inbound_pb2.PortSpec) -> AsyncIterator[bytes]:
         """What holds for a port, again whenever it differs."""
-        joined, ask = await self._inbound(spec)
-        async for each in self._follow(joined, ask):
+        async for each in self._follow(await self._inbound(spec)):
             yield each
 
     async def get(self, spec: outbound_pb2.TrafficSpec) -> bytes:
         """How traffic is routed now."""
-        return _asked(_refused(lambda: self._outbound(spec))[1])
+        return _refused(lambda: self._outbound(spec).ask())
 
     async def watch(self, spec: outbound_pb2.TrafficSpec) -> AsyncIterator[bytes]:
         """How traffic is routed, again whenever it differs."""
-        joined, ask = _refused(lambda: self._outbound(spec))
-        async for each in self._follow(joined, ask):
+        async for each in self._follow(_refused(lambda: self._outbound(spec))):
             yield each
 
-    async def _follow(self, joined: Iterable[topics.Topic], ask: Answer) -> AsyncIterator[bytes]:
+    async def _follow(self, question: Question) -> AsyncIterator[bytes]:
         wake, before = latest.Wake(), b"\xff"  # equal to no message
         self.streams += 1
         try:
-            with self._board.joined(joined, wake.ring):
+            shared = self.memo.shared(question.same, question.topics, question.ask)
+            with shared as answer, self._board.joined(question.topics, wake.ring):
                 while True:
-                    found = _asked(ask)
+                    found = _refused(answer)
                     if found != before:
                         before = found
                         yield found
@@ -113,7 +122,7 @@ class Api:
         finally:
             self.streams -= 1
 
-    async def _inbound(self, spec: inbound_pb2.PortSpec) -> tuple[list[topics.Topic], Answer]:
+    async def _inbound(self, spec: inbound_pb2.PortSpec) -> Question:
         key = workload(spec.workload)
         if key is None or not 0 < spec.port < 65536:
             sentence = f"{spec.workload!r} port {spec.port} is no pod's port"
@@ -127,7 +136,7 @@ class Api:
                 raise outbound.Refused("missing", f"there is no meshed Pod {key}")
             return inbound.answer(self._known, pod, spec.port).SerializeToString(deterministic=True)
 
-        return [topic, world.SpaceTopic(key.namespace), world.AUTHENTICATIONS], ask
+        return Question((key, spec.port), (topic, world.SpaceTopic(key.namespace), world.AUTHENTICATIONS), ask)
 
     async def _wait(self, topic: topics.Topic, known: Callable[[], bool]) -> None:
         """A new pod's proxy may be faster than our watch."""
@@ -140,12 +149,13 @@ class Api:
         except (TimeoutError, topics.Full):
             return
 
-    def _outbound(self, spec: outbound_pb2.TrafficSpec) -> tuple[list[topics.Topic], Answer]:
+    def _outbound(self, spec: outbound_pb2.TrafficSpec) -> Question:
         source = workload(spec.source_workload)
         client_ns = source.namespace if source else ""
         if spec.WhichOneof("target") == "addr":
             ip, port = address(spec.addr.ip), spec.addr.port
-            return [ip], lambda: _bytes(outbound.by_address(self._known, ip, port, client_ns))
+            asked = partial(outbound.by_address, self._known, ip, port, client_ns)
+            return Question((ip, port, client_ns), (ip,), lambda: _bytes(asked()))
         host, _, text = spec.authority.partition(":")
         if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
             raise outbound.Refused("invalid", f"{spec.authority!r} has no port from 1 to 65535")
@@ -153,7 +163,8 @@ class Api:
         if found is None or found[0]:
             raise outbound.Refused("missing", f"{host!r} is no Service")
         key = found[1]
-        return [key], lambda: _bytes(outbound.by_name(self._known, key, port, client_ns))
+        asked = partial(outbound.by_name, self._known, key, port, client_ns)
+        return Question((key, port, client_ns), (key,), lambda: _bytes(asked()))
 
 
 def _bytes(found: outbound_pb2.OutboundPolicy) -> bytes:
@@ -165,7 +176,3 @@ def _refused(ask: Callable[[], T]) -> T:
         return ask()
     except outbound.Refused as refused:
         raise grpc.Refusal(_CODES[refused.kind], refused.sentence) from None
-
-
-def _asked(ask: Answer) -> bytes:
-    return _refused(ask)

@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 import grpc
 import grpc.aio
 
-STREAMS = 1000
+STREAMS = 16_384
+"""A gateway's proxy holds about three for each Service it forwards to; at the limit its next lookups would wait for ever."""
 AGE_MS = 30 * 60 * 1000
 GRACE_MS = 60 * 1000
 

@@ -77,6 +77,56 @@ class Board:
             call()
 
 
+class Answer:
+    """One answer, worked out when it is asked for and something it rests on has rung. What the work raises is not kept."""
+
+    def __init__(self, ask: Callable[[], bytes]) -> None:
+        self._ask = ask
+        self._known: bytes | None = None
+        self.users = 0
+        self.leave: Ring = lambda: None
+
+    def soil(self) -> None:
+        self._known = None
+
+    def __call__(self) -> bytes:
+        if self._known is None:
+            self._known = self._ask()
+        return self._known
+
+
+class Memo:
+    """Answers shared by those who ask the same at the same time. An answer goes with its last user."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._answers: dict[Hashable, Answer] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    @contextmanager
+    def shared(self, question: Hashable, topics: Iterable[Topic], ask: Callable[[], bytes]) -> Generator[Answer]:
+        """While the block runs, the answer to `question`, which rests on `topics`.
+
+        Raises:
+            Full: too many members on the board.
+        """
+        found = self._answers.get(question)
+        if found is None:
+            found = Answer(ask)
+            found.leave = self._board.join(topics, found.soil)
+            self._answers[question] = found
+        found.users += 1
+        try:
+            yield found
+        finally:
+            found.users -= 1
+            if not found.users:
+                found.leave()
+                del self._answers[question]
+
+
 class Source(Protocol[R_co]):
     """A store, as much of it as `follow` needs."""
 

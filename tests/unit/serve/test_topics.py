@@ -56,3 +56,36 @@ def test_a_store_is_followed():
     held.feed_list([thing("a"), thing("b")])
     held.feed_delete(key("a"))
     assert sorted(seen[:2]) == ["a", "b"] and seen[2] == "-a" and bell.rings == 2
+
+
+def test_an_answer_is_worked_out_once_for_all_who_ask_the_same():
+    board, asked = topics.Board(), []
+    memo = topics.Memo(board)
+
+    def ask():
+        asked.append(1)
+        return b"x"
+
+    with memo.shared("q", ["a"], ask) as one, memo.shared("q", ["a"], ask) as two:
+        assert one() == two() == b"x" and len(asked) == 1 and len(memo) == 1
+        board.ring(["b"])
+        assert one() and len(asked) == 1
+        board.ring(["a"])
+        assert one() and two() and len(asked) == 2
+    assert (len(memo), board.size) == (0, 0)
+
+
+def test_a_refusal_is_not_kept():
+    memo = topics.Memo(topics.Board())
+    said = iter([LookupError("no"), b"x"])
+
+    def ask():
+        found = next(said)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with memo.shared("q", [], ask) as answer:
+        with pytest.raises(LookupError, match="no"):
+            answer()
+        assert answer() == b"x"
