@@ -12,7 +12,8 @@ from isthmus import errors
 
 EXPLORE = """
 The clusters are still up. To look around:
-  isthmus lab kubectl east -n isthmus-demo get svc,pods,httproutes
+  export KUBECONFIG="$(isthmus lab kubeconfig --path)"
+  isthmus lab kubectl east -n isthmus-demo get svc,pods,httproutes.policy.linkerd.io
   isthmus multicluster gateways --context east
   isthmus check --context east
   isthmus lab kubectl east -n isthmus-demo logs deploy/client -c client --tail=5

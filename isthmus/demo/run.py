@@ -6,11 +6,11 @@ Every wait has a limit: a rollout 120 s, the first answer of each cluster 60 s.
 """
 
 import asyncio
+import dataclasses
 import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from lightkube.resources.core_v1 import Pod
 
@@ -25,7 +25,7 @@ POLL = 0.25
 LOG_LINES = 3600
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Options:
     """What a person may choose. Seconds and requests per second."""
 
@@ -38,7 +38,7 @@ class Options:
     kubeconfig: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
     """What the client itself counted over the whole demonstration."""
 
@@ -196,11 +196,22 @@ async def command(*words: str) -> None:
         )
 
 
+async def asked(*words: str) -> tuple[int, str]:
+    """Exit code and output of one of our commands that only looks."""
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "isthmus", *words, stdout=pipe, stderr=null)
+    said, _ = await child.communicate()
+    return child.returncode or 0, said.decode().strip()
+
+
 async def whole(options: Options) -> Outcome:
-    """From nothing: a lab, the mesh in both clusters, a link, then `show`."""
-    await command("lab", "up")
-    await asyncio.gather(
-        *(command("install", "--apply", "--context", name) for name in (options.source, options.target))
-    )
-    await command("link", options.source, options.target, "--apply")
-    return await show(options)
+    """From nothing: a lab (or the one that is up), the mesh in both clusters, a link, then `show`."""
+    code, _ = await asked("lab", "status")
+    if code:
+        await command("lab", "up")
+    _, kubeconfig = await asked("lab", "kubeconfig", "--path")
+    where = ("--kubeconfig", kubeconfig)
+    installs = (command("install", "--apply", "--context", name, *where) for name in (options.source, options.target))
+    await asyncio.gather(*installs)
+    await command("link", options.source, options.target, "--apply", *where)
+    return await show(dataclasses.replace(options, kubeconfig=kubeconfig))
