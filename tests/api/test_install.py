@@ -6,13 +6,16 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from isthmus import names
+from isthmus.install import manifest
 from isthmus.kube import client as kube
 from tests.api import plane
 
+Doc = dict[str, Any]
 PART_OF = f"{names.PART_OF_LABEL}={names.PART_OF}"
 
 
@@ -125,7 +128,9 @@ async def test_a_link_nobody_takes_apart_does_not_hold_up_an_uninstallation(clie
         "metadata": {"name": "web-west", "namespace": "default", "labels": marks},
     }
     await client.apply_dict({**mirror, "spec": {"ports": [{"port": 80}]}})
-    assert person.says("uninstall", "--apply").returncode == 0
+    gone = person.says("uninstall", "--apply")
+    assert gone.returncode == 0, gone.stderr
+    assert "its mirrors are removed here" in gone.stderr
     assert await client.get_dict(mirror) is None
 
 
@@ -146,3 +151,41 @@ async def test_check_tells_what_is_missing(client: kube.Client, person: Person):
     assert "is missing" in checks["gateway-address"]["error"]
     assert checks["definitions-served"]["result"] == "success"
     assert checks["issuer-valid"]["result"] == "success"
+
+
+NASTY = """
+yes on y 1e3 0o7 1_000 12:30:45 = 2001-01-01 0x1f .inf ~ null -1 +1 1.0 {a} [b] @c `d #e !f &g *h |i >j %k ' " \\ 🙂
+"""
+
+
+def objects(text: str) -> list[Doc]:
+    """kubectl prints one JSON document after the other."""
+    found, place = [], 0
+    while text[place:].strip():
+        one, end = json.JSONDecoder().raw_decode(text[place:].lstrip())
+        found.append(one)
+        place += len(text[place:]) - len(text[place:].lstrip()) + end
+    return found
+
+
+def test_kubectl_reads_what_we_write(cluster: plane.Cluster, person: Person, tmp_path: pathlib.Path):
+    words = {f"k{number}": word for number, word in enumerate(NASTY.split())}
+    nasty: Doc = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n", "labels": {}}, "data": words}
+    docs = [*manifest.read(person.says("install", "--ignore-cluster").stdout, source="install"), nasty]
+    (tmp_path / "all.yaml").write_text(manifest.write(docs))
+    said = cluster.lab(
+        "kubectl",
+        plane.NAME,
+        "label",
+        "--local",
+        "--dry-run=client",
+        "-o",
+        "json",
+        "-f",
+        str(tmp_path / "all.yaml"),
+        "x=y",
+    )
+    for read, written in zip(objects(said), docs, strict=True):
+        read["metadata"]["labels"].pop("x")
+        written["metadata"]["labels"] = written["metadata"].get("labels") or {}
+        assert read == written
