@@ -64,13 +64,15 @@ def up(lab: layout.Lab, env: Mapping[str, str], say: Say) -> None:
                 f"a lab is up already: {names}", hint="use it, or take it down first: isthmus lab down"
             )
         began = time.monotonic()
+        each = needs.WATCHES if lab.nodes else needs.WATCHES_WITHOUT_NODES
+        needs.watches(len(lab.clusters), each, needs.watches_limit(), needs.watches_used())
         kit = provision.kit(env, say)
         _sweep(lab)
         say(f"programs and images are there ({time.monotonic() - began:.1f} s)")
         try:
             _start(lab, kit, say)
         except BaseException:
-            _keep_logs(lab)
+            say(f"the start failed; logs are in {_keep_logs(lab)}")
             _sweep(lab)
             raise
     say(f"up in {time.monotonic() - began:.1f} s")
@@ -211,7 +213,10 @@ def _follow(starts: list[Start], limit: float, say: Say) -> None:
         for start in starts:
             for line in _steps(start):
                 if "failed" in line:
-                    raise errors.IsthmusError(f"{start.cluster.name}: {line['failed']}", hint=str(line.get("hint", "")))
+                    raise errors.IsthmusError(
+                        f"{start.cluster.name}: {line['failed']}",
+                        hint=str(line.get("hint", "")).replace("/clusters/", "/last-failure/"),
+                    )
                 start.ready = start.ready or bool(line.get("ready"))
                 say(f"{start.cluster.name}: {line['what']} ({line['at']} s)")
             if start.process.poll() is not None and not start.ready:
@@ -253,13 +258,14 @@ def _sweep(lab: layout.Lab) -> list[str]:
     return left
 
 
-def _keep_logs(lab: layout.Lab) -> None:
-    """Copy the logs of a failed start to `last-failure`, over those of the one before."""
+def _keep_logs(lab: layout.Lab) -> pathlib.Path:
+    """Copy the logs of a failed start to `last-failure`, over those of the one before; gives that folder."""
     kept = lab.dir / "last-failure"
     shutil.rmtree(kept, ignore_errors=True)
     for file in lab.dir.glob("clusters/*/*.log"):
         (kept / file.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(file, kept / file.parent.name / file.name)
+    return kept
 
 
 def child_env() -> dict[str, str]:

@@ -28,6 +28,7 @@ INSTALLED = {
     "mount": "mount",
 }
 UNPACKED = {"containerd": "containerd", "ctr": "containerd", "runc": "runc"}
+WATCHES, WATCHES_WITHOUT_NODES = 24, 14  # inotify instances: API server 6, controllers 5, kubelet 6, and a few
 CNI_PACKAGE = "containernetworking-plugins"
 CNI_PLUGINS = ("ptp", "host-local", "portmap")
 CNI_DIRS = (pathlib.Path("/usr/lib/cni"), pathlib.Path("/opt/cni/bin"))
@@ -53,6 +54,33 @@ def root(euid: int, platform: str = sys.platform) -> None:
         raise errors.IsthmusError(
             "the lab makes network namespaces and control groups, which needs root", hint="run it with sudo, or as root"
         )
+
+
+def watches(clusters: int, each: int, limit: int, used: int) -> None:
+    """Refuse when the nodes would run out of inotify instances: a kubelet then ends with `too many open files`. Raises IsthmusError."""
+    wanted = clusters * each
+    if limit - used < wanted:
+        raise errors.IsthmusError(
+            f"{clusters} clusters need {wanted} inotify instances; root has {used} of {limit} in use",
+            hint=f"end another lab, or: sysctl fs.inotify.max_user_instances={used + wanted + 128}",
+        )
+
+
+def watches_used(proc: pathlib.Path = pathlib.Path("/proc")) -> int:
+    """How many inotify instances root's processes hold."""
+    used = 0
+    for process in proc.glob("[0-9]*"):
+        try:
+            if process.stat().st_uid == 0:
+                used += sum(str(fd.readlink()) == "anon_inode:inotify" for fd in (process / "fd").iterdir())
+        except OSError:
+            continue  # it ended meanwhile
+    return used
+
+
+def watches_limit() -> int:
+    """How many one user may hold."""
+    return int(pathlib.Path("/proc/sys/fs/inotify/max_user_instances").read_text())
 
 
 def find(cache: pathlib.Path, say: Say) -> Tools:

@@ -45,6 +45,8 @@ def sysctls() -> dict[str, str]:
     found: dict[str, str] = {}
     for group in SYSCTLS:
         for file in pathlib.Path("/proc/sys", group).rglob("*"):
+            if file.parent.parent.name in ("conf", "neigh") and file.parent.name not in ("all", "default", "lo"):
+                continue
             if file.is_file() and file.stat().st_mode & 0o400 and not any(word in str(file) for word in ALWAYS_MOVING):
                 with contextlib.suppress(OSError, UnicodeDecodeError):
                     found[str(file)] = file.read_text()
@@ -52,14 +54,16 @@ def sysctls() -> dict[str, str]:
 
 
 def machine(own: conftest.Own) -> dict[str, object]:
-    """What a lab could leave behind. Other labs may run beside: only what carries this one's tag counts, where tags are."""
+    """What a lab could leave behind. Others may run beside, so only what carries this one's tag or addresses counts, where these are."""
     mine = (own.tag, str(own.dir))
     groups = [str(g) for g in pathlib.Path("/sys/fs/cgroup").rglob(f"{own.tag}-*")]
     return {
         "ruleset": out("nft", "list", "ruleset"),
         "legacy": out("iptables-legacy-save") if pathlib.Path("/proc/net/ip_tables_names").exists() else "",
-        "addresses": out("ip", "-brief", "address"),
-        "routes": out("ip", "route", "show", "table", "all"),
+        "addresses": [
+            line for line in out("ip", "-brief", "address").splitlines() if "10.99." in line or "wan" in line
+        ],
+        "routes": [line for line in out("ip", "route", "show", "table", "all").splitlines() if "10.99." in line],
         "namespaces": net.existing(own.tag),
         "mounts": [
             line for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if any(m in line for m in mine)

@@ -71,3 +71,26 @@ def test_a_change_of_the_pins_builds_all_of_the_module(sources: pathlib.Path) ->
 def test_the_stamp_says_the_version_in_both_packages() -> None:
     assert build.stamp().count(f"gitVersion=v{build.KUBE}") == 2
     assert f"k8s.io/kubernetes v{build.KUBE}" in (build.SOURCES / "kube/go.mod").read_text()
+
+
+@pytest.mark.parametrize("limit, used, enough", [(128, 10, True), (128, 80, True), (128, 81, False), (20, 0, False)])
+def test_room_for_inotify(limit: int, used: int, enough: bool) -> None:
+    if enough:
+        needs.watches(2, needs.WATCHES, limit, used)
+    else:
+        with pytest.raises(errors.IsthmusError, match=f"{used} of {limit} in use") as refused:
+            needs.watches(2, needs.WATCHES, limit, used)
+        assert f"max_user_instances={used + 48 + 128}" in refused.value.hint
+
+
+def test_counting_inotify_instances(tmp_path: pathlib.Path) -> None:
+    for number, links in (
+        ("1", ["anon_inode:inotify", "/dev/null"]),
+        ("22", ["anon_inode:inotify", "anon_inode:inotify"]),
+    ):
+        (tmp_path / number / "fd").mkdir(parents=True)
+        for fd, link in enumerate(links):
+            (tmp_path / number / "fd" / str(fd)).symlink_to(link)
+    (tmp_path / "33").mkdir()
+    assert needs.watches_used(tmp_path) == (3 if tmp_path.stat().st_uid == 0 else 0)
+    assert needs.watches_limit() > 0
