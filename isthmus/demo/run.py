@@ -104,16 +104,15 @@ async def _rollout(cluster: client.Client, name: str) -> None:
 
 
 async def _client_pod(cluster: client.Client, clock: Callable[[], float]) -> str:
+    """The client's one pod; while a Deployment rolls, the old one is still there and on its way out."""
     found: list[str] = []
 
-    async def running() -> bool:
+    async def alone() -> bool:
         pods = await cluster.list(Pod, app.NAMESPACE, {"app": app.CLIENT})
-        found[:] = [
-            p.metadata.name for p in pods if p.metadata and p.metadata.name and p.status and p.status.phase == "Running"
-        ]
-        return bool(found)
+        found[:] = [p.metadata.name for p in pods if p.metadata and p.metadata.name]
+        return len(found) == 1
 
-    await _until(running, "the client's pod", ROLLOUT_LIMIT, clock)
+    await _until(alone, "the client's pod", ROLLOUT_LIMIT, clock)
     return found[0]
 
 
