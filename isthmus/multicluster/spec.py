@@ -6,9 +6,11 @@ All fields of `spec` are text (multicluster.linkerd.io, v1alpha1 to v1alpha3); n
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
+
+import msgspec
 
 from isthmus import names, units
 from isthmus.errors import BadValue
@@ -17,6 +19,8 @@ GATEWAY_ADDRESSES = 50
 """Addresses one Link may have; names that answer with more are cut to the first of them in order."""
 
 _HOST = re.compile(r"^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*\.?$")
+_LABEL_KEY = re.compile(r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+_LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 _DEFAULT_SELECTOR = {names.EXPORTED: "true"}
 
 
@@ -105,6 +109,51 @@ class Link:
         return self.key.namespace
 
 
+class _Term(msgspec.Struct, rename="camel"):
+    key: str
+    operator: str
+    values: list[str] | None = None
+
+
+class _Labels(msgspec.Struct, rename="camel"):
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[_Term] | None = None
+
+
+class _Questions(msgspec.Struct, rename="camel"):
+    path: str | None = None
+    port: str | None = None
+    period: str | None = None
+    timeout: str | None = None
+    failure_threshold: str | None = None
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    """A Link's spec as far as it is read here, with the types it must have."""
+
+    target_cluster_name: str = ""
+    target_cluster_domain: str | None = None
+    cluster_credentials_secret: str | None = None
+    gateway_address: str | None = None
+    gateway_port: str | None = None
+    gateway_identity: str | None = None
+    probe_spec: _Questions | None = None
+    selector: _Labels | None = None
+    excluded_labels: list[str] | None = None
+    excluded_annotations: list[str] | None = None
+
+
+_EXAMPLES = {
+    "selector": "{matchLabels: {mirror.linkerd.io/exported: 'true'}}",
+    "probeSpec": "{path: /ready, port: '4191', period: 3s}",
+    "excludedLabels": '["example.com/*"]',
+    "excludedAnnotations": '["example.com/*"]',
+}
+
+Where = Callable[[str], str]
+"""A field of the spec, as a refusal names it."""
+
+
 def parse(name: str, namespace: str, uid: str, spec: Mapping[str, Any]) -> Link:
     """The Link that `spec` describes.
 
@@ -112,46 +161,56 @@ def parse(name: str, namespace: str, uid: str, spec: Mapping[str, Any]) -> Link:
         BadValue: a field is malformed; its key is given as `spec.<field> of Link <namespace>/<name>`.
     """
 
-    def key(field: str) -> str:
+    def where(field: str) -> str:
         return f"spec.{field} of Link {namespace}/{name}"
 
-    cluster = _text(spec, "targetClusterName", key)
+    raw = _shape(spec, where)
+    if not raw.target_cluster_name:
+        raise BadValue(where("targetClusterName"), "", '"west"', why="it must be set")
+    cluster = units.dns_label(raw.target_cluster_name, key=where("targetClusterName"))
     return Link(
         key=names.Key(namespace, name),
         uid=uid,
-        cluster=units.dns_label(cluster, key=key("targetClusterName")),
-        domain=_text(spec, "targetClusterDomain", key, names.CLUSTER_DOMAIN),
-        credentials=_text(spec, "clusterCredentialsSecret", key, names.credentials(cluster)),
-        hosts=_hosts(_text(spec, "gatewayAddress", key, ""), key("gatewayAddress")),
-        port=units.port(_text(spec, "gatewayPort", key, str(names.INBOUND_PORT)), key=key("gatewayPort")),
-        identity=_text(spec, "gatewayIdentity", key, ""),
-        probe=_probe(spec.get("probeSpec") or {}, key),
-        selector=_selector(spec.get("selector"), key("selector")),
-        excluded_labels=_patterns(spec.get("excludedLabels"), key("excludedLabels")),
-        excluded_annotations=_patterns(spec.get("excludedAnnotations"), key("excludedAnnotations")),
+        cluster=cluster,
+        domain=_name(raw.target_cluster_domain or names.CLUSTER_DOMAIN, where("targetClusterDomain")),
+        credentials=_name(
+            raw.cluster_credentials_secret or names.credentials(cluster), where("clusterCredentialsSecret")
+        ),
+        hosts=_hosts(raw.gateway_address or "", where("gatewayAddress")),
+        port=units.port(raw.gateway_port or str(names.INBOUND_PORT), key=where("gatewayPort")),
+        identity=_name(raw.gateway_identity, where("gatewayIdentity")) if raw.gateway_identity else "",
+        probe=_probe(raw.probe_spec or _Questions(), where),
+        selector=_selector(raw.selector, where("selector")),
+        excluded_labels=_patterns(raw.excluded_labels or [], where("excludedLabels")),
+        excluded_annotations=_patterns(raw.excluded_annotations or [], where("excludedAnnotations")),
     )
 
 
-def _text(spec: Mapping[str, Any], field: str, key: Any, default: str | None = None) -> str:
-    value = spec.get(field)
-    if value is None or value == "":
-        if default is None:
-            raise BadValue(key(field), value, '"west"', why="it must be set")
-        return default
-    if not isinstance(value, str):
-        raise BadValue(key(field), value, '"west"', why="not text")
-    return value
+def _shape(spec: Mapping[str, Any], where: Where) -> _Spec:
+    try:
+        return msgspec.convert(spec, _Spec)
+    except msgspec.ValidationError as error:
+        words, _, path = str(error).partition(" - at `$")
+        field = path.strip("`").removeprefix(".")
+        top = re.split(r"[.\[]", field)[0]
+        raise BadValue(where(field), spec.get(top), _EXAMPLES.get(top, '"west"'), why=words) from None
+
+
+def _name(text: str, key: str) -> str:
+    """A DNS name in lower case."""
+    if not _HOST.match(text):
+        raise BadValue(key, text, '"cluster.local"', why="not a DNS name")
+    return text
 
 
 def _hosts(text: str, key: str) -> tuple[str, ...]:
     hosts = tuple(dict.fromkeys(filter(None, (part.strip().lower() for part in text.split(",")))))
+    example = '"192.0.2.7,gw.west.example"'
     if len(hosts) > GATEWAY_ADDRESSES:
-        raise BadValue(
-            key, f"{len(hosts)} addresses", '"192.0.2.7,gw.west.example"', why=f"at most {GATEWAY_ADDRESSES}"
-        )
+        raise BadValue(key, f"{len(hosts)} addresses", example, why=f"at most {GATEWAY_ADDRESSES}")
     for host in hosts:
         if not _is_ip(host) and (not _HOST.match(host) or host.replace(".", "").isdigit()):
-            raise BadValue(key, host, '"192.0.2.7,gw.west.example"', why="neither an IP address nor a DNS name")
+            raise BadValue(key, host, example, why="neither an IP address nor a DNS name")
     return hosts
 
 
@@ -163,50 +222,42 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _probe(spec: Mapping[str, Any], key: Any) -> Probe:
+def _probe(raw: _Questions, where: Where) -> Probe:
     def nested(field: str) -> str:
-        return key(f"probeSpec.{field}")
+        return where(f"probeSpec.{field}")
 
-    path = _text(spec, "path", nested, "/ready")
+    path = raw.path or "/ready"
     if not re.fullmatch(r"/[\x21-\x7e]*", path):
         raise BadValue(nested("path"), path, '"/ready"', why="not a path")
-    period = units.duration(_text(spec, "period", nested, "3s"), key=nested("period"))
-    timeout = units.duration(_text(spec, "timeout", nested, "30s"), key=nested("timeout"))
-    threshold = _text(spec, "failureThreshold", nested, "3")
-    if not threshold.isascii() or not threshold.isdigit() or not 1 <= int(threshold) <= 100:
-        raise BadValue(nested("failureThreshold"), threshold, '"3"', why="not a count from 1 to 100")
+    period = units.duration(raw.period or "3s", key=nested("period"))
     if period < 0.1:
-        raise BadValue(nested("period"), spec.get("period"), '"3s"', why="shorter than 100ms")
+        raise BadValue(nested("period"), raw.period, '"3s"', why="shorter than 100ms")
+    timeout = units.duration(raw.timeout or "30s", key=nested("timeout"))
     if timeout <= 0:
-        raise BadValue(nested("timeout"), spec.get("timeout"), '"30s"', why="a probe needs some time")
-    port = units.port(_text(spec, "port", nested, str(names.ADMIN_PORT)), key=nested("port"))
+        raise BadValue(nested("timeout"), raw.timeout, '"30s"', why="a probe needs some time")
+    threshold = raw.failure_threshold or "3"
+    if not re.fullmatch(r"[1-9]\d?|100", threshold, re.ASCII):
+        raise BadValue(nested("failureThreshold"), threshold, '"3"', why="not a count from 1 to 100")
+    port = units.port(raw.port or str(names.ADMIN_PORT), key=nested("port"))
     return Probe(path, port, period, timeout, int(threshold))
 
 
-def _selector(value: object, key: str) -> Selector:
-    if value is None:
+def _selector(raw: _Labels | None, key: str) -> Selector:
+    if raw is None:
         return Selector(tuple(Requirement(label, "In", (text,)) for label, text in _DEFAULT_SELECTOR.items()))
-    if not isinstance(value, Mapping):
-        raise BadValue(key, value, "matchLabels: {mirror.linkerd.io/exported: 'true'}", why="not a label selector")
-    fields = cast(Mapping[str, Any], value)
-    equal: Mapping[str, str] = fields.get("matchLabels") or {}
-    listed: list[Mapping[str, Any]] = fields.get("matchExpressions") or []
-    terms = [Requirement(label, "In", (text,)) for label, text in equal.items()]
-    for term in listed:
-        op, values = str(term.get("operator")), tuple(str(v) for v in term.get("values") or ())
-        if op not in ("In", "NotIn", "Exists", "DoesNotExist") or (op in ("In", "NotIn")) != bool(values):
-            raise BadValue(key, dict(term), "{key: tier, operator: In, values: [web]}", why="not a label expression")
-        terms.append(Requirement(str(term.get("key")), op, values))
+    terms = [Requirement(label, "In", (text,)) for label, text in (raw.match_labels or {}).items()]
+    terms += [Requirement(term.key, term.operator, tuple(term.values or ())) for term in raw.match_expressions or ()]
+    for term in terms:
+        listed = term.op in ("In", "NotIn")
+        known = listed or term.op in ("Exists", "DoesNotExist")
+        texts = all(_LABEL_VALUE.match(value) for value in term.values)
+        if not known or listed != bool(term.values) or not _LABEL_KEY.match(term.key) or not texts:
+            raise BadValue(key, term.text(), "{key: tier, operator: In, values: [web]}", why="not a label expression")
     return Selector(tuple(terms))
 
 
-def _patterns(value: object, key: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise BadValue(key, value, '["example.com/*"]', why="not a list")
-    patterns = tuple(str(item) for item in cast(list[object], value))
+def _patterns(patterns: list[str], key: str) -> tuple[str, ...]:
     for pattern in patterns:
         if "*" in pattern and (not pattern.endswith("/*") or pattern.count("*") > 1):
             raise BadValue(key, pattern, '["example.com/*", "exact/key"]', why="neither a key nor a prefix with /*")
-    return patterns
+    return tuple(patterns)

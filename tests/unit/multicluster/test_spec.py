@@ -1,11 +1,22 @@
 """Links at the door: what is read, and the sentence for what is refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isthmus.errors import BadValue
 from isthmus.multicluster import objects, spec
 from isthmus.multicluster.spec import Requirement, Selector
 
+FIELDS = (
+    "gatewayAddress",
+    "gatewayPort",
+    "gatewayIdentity",
+    "probeSpec",
+    "selector",
+    "excludedLabels",
+    "targetClusterName",
+)
 GOOD = {"targetClusterName": "west", "gatewayAddress": "192.0.2.7,gw.west.example", "gatewayIdentity": "gw"}
 
 
@@ -25,7 +36,7 @@ def test_defaults():
     [
         pytest.param("targetClusterName", "", "it must be set", id="no-cluster"),
         pytest.param("targetClusterName", "West_1", "not a DNS label", id="bad-cluster"),
-        pytest.param("targetClusterName", 7, "not text", id="not-text"),
+        pytest.param("targetClusterName", 7, "Expected `str`, got `int`", id="not-text"),
         pytest.param("gatewayAddress", "gw west", "neither an IP address nor a DNS name", id="bad-host"),
         pytest.param("gatewayAddress", "192.0.2.700", "neither an IP address nor a DNS name", id="bad-ip"),
         pytest.param("gatewayAddress", ",".join(f"192.0.2.{i}" for i in range(51)), "at most 50", id="many-hosts"),
@@ -35,15 +46,22 @@ def test_defaults():
         pytest.param("probeSpec", {"timeout": "0"}, "needs some time", id="no-timeout"),
         pytest.param("probeSpec", {"failureThreshold": "0"}, "not a count", id="bad-threshold"),
         pytest.param("probeSpec", {"path": "/a b"}, "not a path", id="bad-path"),
-        pytest.param("selector", "exported=true", "not a label selector", id="selector-text"),
+        pytest.param("selector", "exported=true", "Expected `object | null`, got `str`", id="selector-text"),
         pytest.param(
             "selector",
             {"matchExpressions": [{"key": "a", "operator": "Is"}]},
             "not a label expression",
             id="bad-operator",
         ),
+        pytest.param(
+            "selector", {"matchLabels": {"a": "b,c"}}, "not a label expression", id="selector-value-with-comma"
+        ),
+        pytest.param("selector", {"matchLabels": {"a=b": "c"}}, "not a label expression", id="selector-bad-key"),
+        pytest.param("clusterCredentialsSecret", "../x", "not a DNS name", id="secret-with-a-path"),
+        pytest.param("gatewayIdentity", "*", "not a DNS name", id="identity-that-is-all"),
+        pytest.param("targetClusterDomain", "a b", "not a DNS name", id="bad-domain"),
         pytest.param("excludedLabels", ["a*b"], "neither a key nor a prefix", id="bad-pattern"),
-        pytest.param("excludedAnnotations", "a", "not a list", id="pattern-text"),
+        pytest.param("excludedAnnotations", "a", "Expected `array", id="pattern-text"),
     ],
 )
 def test_refusals_name_the_field(field, value, words):
@@ -84,3 +102,20 @@ def test_a_link_we_write_is_a_link_we_read():
     )
     link = spec.parse("west", "mc", "u", made["spec"])
     assert (link.hosts, link.probe.timeout, link.excluded_labels) == (("192.0.2.7",), 5.0, ("x/*",))
+
+
+TEXT = st.text(max_size=5)
+LEAVES = st.none() | st.booleans() | st.integers() | TEXT
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
+
+
+def outcome(fields) -> str:
+    try:
+        return spec.parse("west", "mc", "u", fields).cluster
+    except BadValue as refused:
+        return refused.key
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "other"]), JSON))
+def test_whatever_a_spec_holds_it_is_read_or_refused_by_the_fields_name(fields):
+    assert outcome(fields).startswith("spec.") or outcome(fields) == fields["targetClusterName"]
