@@ -4,11 +4,8 @@
 
 pub(crate) mod world;
 
-#[cfg(test)]
 mod http1;
-#[cfg(test)]
 mod http2;
-#[cfg(test)]
+mod limits;
 mod opaque;
-#[cfg(test)]
 mod policy;

@@ -143,6 +143,8 @@ impl Flags {
     pub(crate) const PRESSED: Flags = Flags(1 << 7);
     /// In the list of connections whose kept input shall be looked at again.
     pub(crate) const QUEUED: Flags = Flags(1 << 8);
+    /// Counted by its endpoint's balancer as long as it lives (opaque pairs).
+    pub(crate) const LOAD: Flags = Flags(1 << 9);
     /// The kernel has connected it.
     pub(crate) const CONNECTED: Flags = Flags(1 << 10);
     /// The TLS peer closed the stream properly.
@@ -205,5 +207,18 @@ impl Conn {
     #[inline]
     pub(crate) fn full(&self) -> bool {
         self.backlog() >= HIGH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection costs beside its socket; `Info` comes on top for accepted ones.
+    #[test]
+    fn a_connection_stays_small() {
+        let (conn, info) = (size_of::<Conn>(), size_of::<Info>());
+        assert!(conn <= 320 && info <= 160, "{conn} and {info} bytes");
+        assert!(size_of::<crate::traffic::exchange::Exchange>() <= 480);
     }
 }

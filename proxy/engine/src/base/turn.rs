@@ -412,6 +412,7 @@ impl Engine {
         if let Some(info) = conn.info.take() {
             self.release_info(&info);
         }
+        self.opaque_unload(&conn);
         self.endpoint_unuse(conn.endpoint);
     }
 }

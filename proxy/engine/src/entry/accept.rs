@@ -54,7 +54,7 @@ impl Engine {
             self.outbound_policy(key);
         } else if direct {
             self.stage(key, Stage::Hello);
-            let limit = self.config.inbound_side.detect_timeout.as_millis() as u64;
+            let limit = self.config.handshake_timeout.as_millis() as u64;
             self.alarm(key, limit);
         } else {
             self.set_port(key, original.port());

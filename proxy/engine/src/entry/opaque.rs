@@ -29,8 +29,27 @@ impl Engine {
         }
         let endpoint = if outbound { self.opaque_target(key) } else { self.opaque_app(key) };
         let Some(endpoint) = endpoint else { return };
-        if self.dial(endpoint, Session::Opaque, State::Dial(key)).is_err() {
-            self.kill(key, true);
+        match self.dial(endpoint, Session::Opaque, State::Dial(key)) {
+            Ok(dialed) => self.opaque_load(dialed, endpoint),
+            Err(_) => self.kill(key, true),
+        }
+    }
+
+    /// The balancer counts the connection as a request that lasts.
+    fn opaque_load(&mut self, dialed: Key<Conn>, at: Key<Endpoint>) {
+        let Some(endpoint) = self.routes.endpoints.get(at) else { return };
+        if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
+            path.pool.start(id);
+            if let Some(conn) = self.conns.get_mut(dialed) {
+                conn.flags.set(Flags::LOAD);
+            }
+        }
+    }
+
+    pub(crate) fn opaque_unload(&mut self, conn: &Conn) {
+        let Some(endpoint) = self.routes.endpoints.get(conn.endpoint).filter(|_| conn.flags.has(Flags::LOAD)) else { return };
+        if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
+            path.pool.finish(id, None, self.now);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::traffic::fault::Fault;
 use crate::traffic::h1::Client1;
 use crate::traffic::h2::Link;
 use std::sync::Arc;
+use table::outbound::Hint;
 use wire::transport_header::{self, Header, Session};
 
 /// What came of a wish for a connection.
@@ -107,6 +108,8 @@ impl Engine {
             return Err(Fault::Loop);
         }
         let mut conn = Conn::new(if outbound { Role::PeerOut } else { Role::AppOut }, state);
+        // A peer that takes bytes only is told nothing of HTTP.
+        let session = if endpoint.spec.hint == Hint::Opaque { Session::Opaque } else { session };
         if let Some(peer) = endpoint.peer() {
             let direct = endpoint.spec.inbound_port.is_some();
             let credentials = credentials.ok_or(Fault::Connect)?;

@@ -59,7 +59,12 @@ pub(crate) struct Driver {
     began: Instant,
     scratch: Vec<u8>,
     listening: bool,
+    /// Accepting failed for lack of descriptors: the listeners rest until then.
+    resting: Option<Instant>,
 }
+
+/// How long listeners rest.
+const REST: Duration = Duration::from_millis(100);
 
 impl Sockets {
     fn get(&mut self, key: Key<Conn>) -> Option<&mut Slot> {
@@ -130,14 +135,14 @@ impl Driver {
         poll.add_listener(&mailbox.waker, WAKER)?;
         let sockets = Sockets { poll, config, slots: Vec::new(), again: Vec::new() };
         let began = Instant::now();
-        Ok(Driver { engine, sockets, listeners, mailbox, began, scratch: vec![0; SCRATCH], listening: false })
+        Ok(Driver { engine, sockets, listeners, mailbox, began, scratch: vec![0; SCRATCH], listening: false, resting: None })
     }
 
     /// Turns until the drain is over.
     pub(crate) fn run(mut self) {
         let mut events = Events::new(EVENTS);
         while self.engine.life != Life::Over {
-            let limit = if self.sockets.again.is_empty() { self.engine.sleep().map(Duration::from_millis) } else { Some(Duration::ZERO) };
+            let limit = self.limit();
             if self.sockets.poll.wait(&mut events, limit).is_err() {
                 return;
             }
@@ -153,6 +158,28 @@ impl Driver {
                 self.event(events.get(index));
             }
             self.engine.settle(&mut self.sockets);
+        }
+    }
+
+    /// How long to wait for events.
+    fn limit(&mut self) -> Option<Duration> {
+        if !self.sockets.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let sleep = self.engine.sleep().map(Duration::from_millis);
+        let Some(until) = self.resting else { return sleep };
+        let rest = until.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            self.resting = None;
+            self.listen();
+            return Some(Duration::ZERO);
+        }
+        Some(sleep.map_or(rest, |sleep| sleep.min(rest)))
+    }
+
+    fn listen(&self) {
+        for (index, bound) in self.listeners.iter().enumerate() {
+            let _ = self.sockets.poll.add_listener(&bound.listener, SPECIAL | index as u64);
         }
     }
 
@@ -225,9 +252,7 @@ impl Driver {
             self.listeners.clear();
         } else if !self.listening && self.engine.credentials.is_some() {
             self.listening = true;
-            for (index, bound) in self.listeners.iter().enumerate() {
-                let _ = self.sockets.poll.add_listener(&bound.listener, SPECIAL | index as u64);
-            }
+            self.listen();
         }
     }
 
@@ -241,8 +266,12 @@ impl Driver {
                 }
                 Ok(None) => return,
                 Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
-                // Out of descriptors: level-triggered, the next turn tries again.
-                Err(_) => return,
+                Err(_) => {
+                    // Out of descriptors. Level-triggered listeners would keep the thread spinning.
+                    self.listeners.iter().for_each(|bound| self.sockets.poll.remove(&bound.listener));
+                    self.resting = Some(Instant::now() + REST);
+                    return;
+                }
             }
         }
     }

@@ -220,8 +220,14 @@ fn a_broken_grpc_answer_ends_in_trailers() {
 fn a_drain_says_goaway_and_lets_streams_finish() {
     let (mut world, mut client, mut server, stream) = apps(8, "x/y", true);
     world.tell(0, Tell::Drain(Duration::from_secs(5)));
+    let late = client.open("/late", "x/y", true);
     client.turn(&mut world);
     assert!(client.saw(0, "goaway"));
+    server.turn(&mut world);
+    server.answer(3, 204, true);
+    server.turn(&mut world);
+    (0..3).for_each(|_| client.turn(&mut world));
+    assert!(client.saw(late, "204"), "{:?}", client.seen);
     server.answer(1, 200, true);
     server.turn(&mut world);
     client.turn(&mut world);

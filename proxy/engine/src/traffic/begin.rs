@@ -20,7 +20,8 @@ impl Engine {
         self.tally.opened(&mut self.conns, &self.ports, key);
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.state = State::Server1(Server1::default());
-        let limit = self.config.first_head_timeout.as_millis() as u64;
+        // Our own application may open connections ahead of need.
+        let limit = if conn.role == Role::PeerIn { self.config.first_head_timeout.as_millis() as u64 } else { 0 };
         self.alarm(key, limit);
         self.wake(key);
     }

@@ -193,7 +193,7 @@ impl Engine {
                 continue;
             }
             match &conn.state {
-                State::Server1(server) if server.ex.is_none() && !server.partial => self.close_after(key),
+                State::Server1(server) if server.ex.is_none() && server.seen == 0 => self.close_after(key),
                 State::Link(_) => self.link_drain(key),
                 _ => {}
             }

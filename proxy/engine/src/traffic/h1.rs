@@ -20,13 +20,13 @@ pub(crate) struct Server1 {
     pub(crate) body: Body,
     /// The connection lives on after it.
     pub(crate) keep: bool,
-    /// Part of a head has come.
-    pub(crate) partial: bool,
+    /// So many bytes of an unfinished head have come.
+    pub(crate) seen: usize,
 }
 
 impl Default for Server1 {
     fn default() -> Self {
-        Server1 { ex: Key::NONE, body: Body::None, keep: true, partial: false }
+        Server1 { ex: Key::NONE, body: Body::None, keep: true, seen: 0 }
     }
 }
 
@@ -44,11 +44,13 @@ pub(crate) struct Client1 {
     pub(crate) keep: bool,
     /// Interim answers to this request.
     pub(crate) interim: u8,
+    /// So many bytes of an unfinished head have come.
+    pub(crate) seen: usize,
 }
 
 impl Default for Client1 {
     fn default() -> Self {
-        Client1 { ex: Key::NONE, asked: Asked::default(), headed: false, body: Body::None, keep: true, interim: 0 }
+        Client1 { ex: Key::NONE, asked: Asked::default(), headed: false, body: Body::None, keep: true, interim: 0, seen: 0 }
     }
 }
 
@@ -121,10 +123,14 @@ impl Engine {
     }
 
     fn server1_head(&mut self, key: Key<Conn>, data: &[u8]) -> usize {
+        if self.server1(key).is_none_or(|server| server.seen > 0 && !h1::may_be_whole(data, server.seen)) {
+            self.server1_partial(key, data.len());
+            return 0;
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let used = match h1::request(data, &mut scratch, &Limits::default()) {
             Ok(None) => {
-                self.server1_partial(key);
+                self.server1_partial(key, data.len());
                 0
             }
             Err(reject) => {
@@ -138,7 +144,7 @@ impl Engine {
                     && let State::Server1(server) = &mut conn.state
                 {
                     server.body = head.body;
-                    server.partial = false;
+                    server.seen = 0;
                     server.keep = head.persistent && !draining && head.request.version == http::Version::Http11;
                     conn.alarm.at = 0;
                 }
@@ -150,10 +156,10 @@ impl Engine {
         used
     }
 
-    fn server1_partial(&mut self, key: Key<Conn>) {
+    fn server1_partial(&mut self, key: Key<Conn>, seen: usize) {
         let limit = self.config.head_timeout.as_millis() as u64;
         if let Some(server) = self.server1(key)
-            && !std::mem::replace(&mut server.partial, true)
+            && std::mem::replace(&mut server.seen, seen) == 0
         {
             self.alarm(key, limit);
         }
@@ -174,7 +180,7 @@ impl Engine {
         if !server.ex.is_none() {
             return;
         }
-        if server.partial { self.refuse_bytes(key, 408) } else { self.close_after(key) }
+        if server.seen > 0 { self.refuse_bytes(key, 408) } else { self.close_after(key) }
     }
 
     /// The client sends no more: what it asked is still answered.
@@ -229,7 +235,11 @@ impl Engine {
     }
 
     fn client1_head(&mut self, key: Key<Conn>, ex: Key<Exchange>, data: &[u8]) -> usize {
-        let Some(asked) = self.client1(key).map(|client| client.asked) else { return 0 };
+        let Some(client) = self.client1(key) else { return 0 };
+        let (asked, seen) = (client.asked, std::mem::replace(&mut client.seen, data.len()));
+        if seen > 0 && !h1::may_be_whole(data, seen) {
+            return 0;
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let used = match h1::response(data, &mut scratch, &Limits::default(), asked) {
             Ok(None) => 0,
@@ -243,6 +253,7 @@ impl Engine {
             }
             Ok(Some(head)) if head.response.status < 200 => {
                 let Some(client) = self.client1(key) else { return data.len() };
+                client.seen = 0;
                 client.interim += 1;
                 if client.interim > INTERIM_LIMIT { self.client1_bad(key, ex) } else { self.interim(ex, &head.response) }
                 head.len
@@ -252,6 +263,7 @@ impl Engine {
                 let length = if let Body::Length(n) = head.body { Some(n) } else { None };
                 if let Some(client) = self.client1(key) {
                     client.headed = true;
+                    client.seen = 0;
                     client.body = head.body;
                     client.keep = head.persistent && head.body != Body::UntilClose;
                 }

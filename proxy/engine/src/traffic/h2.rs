@@ -19,7 +19,7 @@ pub(crate) struct Link {
     pub(crate) held: Vec<(Key<Exchange>, Dir)>,
     /// A ping is out.
     pinged: bool,
-    /// The peer has spoken.
+    /// The peer has asked something.
     heard: bool,
     /// Takes no more streams of ours; goes when the last has ended.
     retired: bool,
@@ -94,18 +94,23 @@ impl Engine {
         if conn.out.is_empty() {
             self.buffers.give(&mut conn.out);
         }
-        let State::Link(link) = &mut conn.state else { return };
-        if !std::mem::replace(&mut link.heard, true) {
-            conn.alarm.at = 0;
+        self.link_idle(key);
+    }
+
+    /// The first request: from now on the link may be idle.
+    fn link_heard(&mut self, key: Key<Conn>) {
+        if let Some(link) = self.link(key)
+            && !std::mem::replace(&mut link.heard, true)
+        {
+            self.alarm(key, 0);
             self.link_keepalive(key);
         }
-        self.link_idle(key);
     }
 
     /// Ends a link that takes no more streams once the last one has ended.
     pub(crate) fn link_idle(&mut self, key: Key<Conn>) {
         let Some(link) = self.link(key) else { return };
-        if (link.retired || link.h2.going()) && link.h2.idle() {
+        if link.retired && link.h2.idle() || link.h2.spent() {
             self.close_after(key);
         }
     }
@@ -113,6 +118,7 @@ impl Engine {
     fn link_event(&mut self, key: Key<Conn>, event: Event<'_>) {
         match event {
             Event::Request { stream, head, end, length } => {
+                self.link_heard(key);
                 self.request(key, stream, &head, end, length, None);
             }
             Event::Response { token, head, end, length, .. } => {
@@ -245,9 +251,12 @@ impl Engine {
         self.link_idle(key);
     }
 
-    /// Says GOAWAY on an accepted link.
+    /// Says GOAWAY on an accepted link; requests on their way still get in (the codec says it twice, with a ping between).
     pub(crate) fn link_drain(&mut self, key: Key<Conn>) {
-        self.link_retire(key);
+        let Some(conn) = self.writer(key) else { return };
+        if let State::Link(link) = &mut conn.state {
+            link.h2.goaway(&mut conn.out, Code::NoError);
+        }
     }
 
     /// Pings at the configured interval while the link lives.
@@ -270,7 +279,7 @@ impl Engine {
             && let State::Link(link) = &mut conn.state
         {
             link.pinged = true;
-            link.h2.ping(&mut conn.out, *b"isthmus\0");
+            link.h2.ping(&mut conn.out, *b"alive?\0\0");
         }
         self.alarm(key, timeout.as_millis() as u64);
     }

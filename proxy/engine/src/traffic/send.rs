@@ -104,6 +104,7 @@ impl Engine {
             client.ex = ex;
             client.asked = asked;
             client.headed = false;
+            client.seen = 0;
             client.body = Body::None;
         }
     }

@@ -282,6 +282,11 @@ impl Conn {
         self.we_go || self.peer_goes
     }
 
+    /// No stream is open and none will be: GOAWAY was heard, or the final one said. Close.
+    pub fn spent(&self) -> bool {
+        self.idle() && (self.peer_goes || self.we_go && !self.draining)
+    }
+
     /// Bytes [`Conn::send_data`] would take now for this stream.
     pub fn capacity(&self, stream: StreamId) -> usize {
         self.streams.get(stream).map_or(0, |stream| stream.send.min(self.send).max(0) as usize)
