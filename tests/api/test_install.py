@@ -60,6 +60,11 @@ async def ours(client: kube.Client) -> dict[str, str]:
     return found
 
 
+def service(name: str, **meta: dict[str, str]) -> Doc:
+    whole = {"name": name, "namespace": "default", **meta}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": whole, "spec": {"ports": [{"port": 80}]}}
+
+
 async def test_installed_twice_it_is_the_same_and_uninstalled_it_is_gone(client: kube.Client, person: Person):
     assert person.says("check", "--pre", "--wait", "0").returncode == 0
     first = person.says("install", "--apply", "--no-wait")
@@ -122,16 +127,17 @@ async def test_a_link_nobody_takes_apart_does_not_hold_up_an_uninstallation(clie
     link = {"apiVersion": "multicluster.linkerd.io/v1alpha3", "kind": "Link", "metadata": meta}
     await client.apply_dict({**link, "spec": {"targetClusterName": "west"}})
     marks = {names.MIRRORED_SERVICE: "true", names.CLUSTER_NAME: "west"}
-    mirror = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "web-west", "namespace": "default", "labels": marks},
-    }
-    await client.apply_dict({**mirror, "spec": {"ports": [{"port": 80}]}})
+    notes = {names.REMOTE_FQ_NAME: "web.default.svc.cluster.local"}
+    mirror = service("web-west", labels=marks, annotations=notes)
+    own = service("own-west", labels={names.CLUSTER_NAME: "west"})
+    for one in (mirror, own):
+        await client.apply_dict(one)
     gone = person.says("uninstall", "--apply")
     assert gone.returncode == 0, gone.stderr
     assert "its mirrors are removed here" in gone.stderr
     assert await client.get_dict(mirror) is None
+    assert await client.get_dict(own) is not None
+    await client.delete_dict(own)
 
 
 async def test_check_tells_what_is_missing(client: kube.Client, person: Person):
