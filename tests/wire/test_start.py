@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from prometheus_client import parser
 
 from tests.wire import conftest, pods, world
 

@@ -1,4 +1,4 @@
-//! The families of the proxy, by the names dashboards know. Label sets are the contract of `docs/metrics.md`'s table:
+//! The families of the proxy, by the names dashboards know. Label sets, in short:
 //! **T** `target_addr,target_ip,target_port`, **TLS** `tls` + `client_id`/`server_id`/`no_tls_reason`/`sni`, **S** `srv_*`,
 //! **R** `route_*`, **A** `authz_*`, **P** `parent_*`, **B** `backend_*`, **D** `dst_*`.
 

@@ -124,7 +124,7 @@ impl Follow {
         };
         let (mut stream, mut message) = match first {
             Ok((stream, Some(message))) => (stream, Said::First(message)),
-            Ok((_, None)) => return End::Graceful,
+            Ok((_, None)) => return self.graceful(),
             Err(status) => return self.failed(status),
         };
         self.count_first(asked.elapsed());
@@ -138,19 +138,28 @@ impl Follow {
             let until = time::Instant::from_std(last.min(Instant::now() + idle));
             message = match time::timeout_at(until, stream.message()).await {
                 Ok(Ok(Some(message))) => Said::Next(message),
-                Ok(Ok(None)) | Err(_) => return End::Graceful,
+                Ok(Ok(None)) | Err(_) => return self.graceful(),
                 Ok(Err(status)) => return self.failed(status),
             };
         }
     }
 
     fn failed(&self, status: Status) -> End {
-        let labels = self.labels();
-        let code = (status.code() as i32).to_string();
-        let mut labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        labels.extend([("status_code", "200"), ("classification", "failure"), ("grpc_status", &code)]);
-        self.registry.control_shard().add(self.registry.counter(&families::CONTROL_RESPONSE_TOTAL, &labels), 1);
+        self.count_end("failure", status.code());
         End::Failed(status)
+    }
+
+    fn graceful(&self) -> End {
+        self.count_end("success", Code::Ok);
+        End::Graceful
+    }
+
+    fn count_end(&self, classification: &str, code: Code) {
+        let labels = self.labels();
+        let code = (code as i32).to_string();
+        let mut labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        labels.extend([("status_code", "200"), ("classification", classification), ("grpc_status", &code)]);
+        self.registry.control_shard().add(self.registry.counter(&families::CONTROL_RESPONSE_TOTAL, &labels), 1);
     }
 
     fn count_request(&self) {
