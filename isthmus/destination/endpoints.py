@@ -57,12 +57,16 @@ class _Candidate:
 
 
 def snapshot(known: world.World, asked: ask.Named, client: ask.Client) -> Snapshot:
-    """The endpoints of `asked` for a client (of which only node and zone matter)."""
+    """The endpoints of `asked` for a client."""
+    return at(known, asked, client.node, known.zones.get(client.node, ""))
+
+
+def at(known: world.World, asked: ask.Named, node: str, zone: str) -> Snapshot:
+    """The endpoints of `asked` for clients on a node, in a zone."""
     found = known.services.get(asked.service)
     if found is None:
         return GONE
-    zone = known.zones.get(client.node, "")
-    chosen = _choose(found, _family(_candidates(known, found, asked), known.mesh), client.node, zone)
+    chosen = _choose(found, _family(_candidates(known, found, asked), known.mesh), node, zone)
     built = (_endpoint(known, c, asked.port, zone) for c in chosen)
     return Snapshot(exists=True, labels=_set_labels(found), endpoints={e.addr: e for e in built})
 

@@ -84,7 +84,7 @@ class Views:
     def streams(self) -> int:
         return sum(v.streams for v in self._views.values())
 
-    def take(self, where: Place, client: ask.Client) -> View:
+    def take(self, where: Place) -> View:
         """The view of a place, for one more stream.
 
         Raises:
@@ -92,7 +92,7 @@ class Views:
         """
         found = self._views.get(where)
         if found is None:
-            found = View(lambda: endpoints.snapshot(self._known, where.asked, client))
+            found = View(lambda: endpoints.at(self._known, where.asked, where.node, where.zone))
             found.leave = self._board.join((where.asked.service,), found.soil)
             self._views[where] = found
         found.streams += 1
@@ -132,7 +132,7 @@ class Seat:
         where = place(self.known, self.asked, self.client)
         if self._view is None or where != self._where:
             self.leave(now)
-            self._view, self._where = self.views.take(where, self.client), where
+            self._view, self._where = self.views.take(where), where
         self.before, news = self._view.updates(self.before)
         return news
 

@@ -7,7 +7,7 @@ from isthmus import names
 from isthmus.destination import ask, endpoints, views, wire
 from isthmus.rpc import destination_pb2 as pb
 from isthmus.serve import topics
-from tests.unit.destination.cluster import endpoint, known, put, service, slice_
+from tests.unit.destination.cluster import endpoint, known, node, put, service, slice_
 
 WEB = ask.Named(names.Key("shop", "web"), 80)
 
@@ -126,6 +126,16 @@ def test_a_service_that_keeps_to_its_nodes_moves_its_streams():
     seat.look(0)
     shared.put(service(internalTrafficPolicy="Local"))
     assert pb.Update.FromString(seat.look(0)[0]).remove.addrs[0].ip.ipv4 & 0xFF == 2
+
+
+def test_a_node_that_moves_to_another_zone_takes_its_streams_along_and_no_others():
+    shared = Shared(service(), slice_(endpoint("10.0.0.1", zone="z1")), node("n1", "z1"), node("n2", "z1"))
+    one, two = shared.seat("n1"), shared.seat("n2")
+    one.look(0)
+    two.look(0)
+    shared.put(node("n1", "z2"))
+    (update,) = one.look(0)
+    assert pb.Update.FromString(update).add.addrs[0].metric_labels["zone_locality"] == "remote" and two.look(0) == ()
 
 
 def test_idle_views_are_forgotten_and_used_ones_kept():
