@@ -22,7 +22,7 @@ from isthmus import names
 from isthmus.check import facts, finding, table
 from isthmus.cli import checks
 from isthmus.install import anchor, core, values
-from isthmus.kube import crds
+from isthmus.kube import crds, store
 from tests.unit.install import builders as b
 
 MC = names.MULTICLUSTER_NS
@@ -115,7 +115,7 @@ WELL = facts.Facts(
     hook=hook(),
     hook_certificate=b.webhook().certificate,
     spaces=frozenset({"linkerd", MC}),
-    deployments={names.Key(d.metadata.namespace, d.metadata.name): d for d in [*PLANES, *EXTENSION]},
+    deployments={store.key_of(d): d for d in [*PLANES, *EXTENSION]},
     own_pods=[pod("linkerd-identity-1", "linkerd"), pod("linkerd-gateway-1", MC, notes={names.INJECT: "enabled"})],
     meshed_pods=[pod("web-1")],
     gateway=service("linkerd-gateway", MC),
@@ -138,7 +138,7 @@ def without(*gone: tuple[str, str]) -> dict[names.Key, Deployment]:
 
 
 def replaced(*others: Deployment) -> dict[names.Key, Deployment]:
-    return {**WELL.deployments, **{names.Key(d.metadata.namespace, d.metadata.name): d for d in others}}
+    return {**WELL.deployments, **{store.key_of(d): d for d in others}}
 
 
 def test_a_well_cluster_passes_every_check():
