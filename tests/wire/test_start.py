@@ -18,6 +18,18 @@ def test_ready_after_the_certificate_with_live_and_metrics(stage: conftest.Stage
     assert stage.client.admin("/metrics")[1].endswith("# EOF\n")
 
 
+def test_metrics_are_read_by_prometheus_and_carry_the_labels_dashboards_ask_for(stage: conftest.Stage) -> None:
+    stage.client.call("many", host=world.WEB, port=80, name="web", count=10, connections=1)
+    families = {f.name: f for f in parser.text_string_to_metric_families(stage.client.admin("/metrics")[1])}
+    request = next(s for s in families["request"].samples if s.labels.get("dst_service") == "web")
+    assert request.labels["direction"] == "outbound"
+    assert request.labels["authority"] == world.path("web")
+    assert request.labels["server_id"] == world.identity("server")
+    assert {"response", "response_latency_ms", "tcp_open", "tcp_read_bytes", "process_cpu_seconds"} <= set(families)
+    buckets = [s.labels["le"] for s in families["response_latency_ms"].samples if s.name.endswith("_bucket")]
+    assert buckets[:5] == ["1", "2", "3", "4", "5"]
+
+
 @pytest.mark.parametrize(
     "page, status", [("/env.json", 403), ("/proxy-log-level", 403), ("/shutdown", 404), ("/", 404)]
 )
