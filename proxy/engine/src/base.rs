@@ -5,6 +5,8 @@
 
 pub(crate) mod buffers;
 pub(crate) mod conn;
+pub(crate) mod net;
+pub(crate) mod output;
 pub(crate) mod slab;
 pub(crate) mod turn;
 pub(crate) mod wheel;

@@ -3,51 +3,19 @@
 //! In: what happened (accepted, bytes, end, writable, told, time). Out: bytes to send, connections to dial or close (`Net`).
 //! Never here: system calls, clocks, threads.
 
-use crate::config::Config;
 use crate::base::buffers::Buffers;
 use crate::base::conn::Conn;
-use crate::base::slab::{Key, Slab};
+use crate::base::net::{Io, Net};
+use crate::base::slab::Slab;
 use crate::base::wheel::{Timer, Wheel};
+use crate::config::Config;
 use crate::entry::ports::Ports;
-use crate::traffic::exchange::Exchange;
 use crate::route::Routes;
 use crate::tally::Tally;
+use crate::traffic::exchange::Exchange;
 use balance::dice::Dice;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use table::{Ask, Control, Credentials, Tell, WorkerId};
-
-/// What a driver does for the engine.
-pub(crate) trait Net {
-    /// Begins to connect; `Engine::connected` or `Engine::broken` tells how it went.
-    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool) -> io::Result<()>;
-    /// Sends what fits; `None`: nothing does now, `Engine::writable` comes later.
-    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>>;
-    /// No more will be sent.
-    fn finish(&mut self, key: Key<Conn>);
-    /// Closes, by reset if asked.
-    fn close(&mut self, key: Key<Conn>, reset: bool);
-    /// The engine reads this one again.
-    fn thirsty(&mut self, key: Key<Conn>);
-}
-
-/// Work lists of one turn of the loop.
-#[derive(Default)]
-pub(crate) struct Io {
-    /// Something to write.
-    pub(crate) dirty: Vec<Key<Conn>>,
-    /// To be connected.
-    pub(crate) dials: Vec<(Key<Conn>, SocketAddr)>,
-    /// Gone; the flag asks for a reset.
-    pub(crate) closed: Vec<(Key<Conn>, bool)>,
-    /// May be read again.
-    pub(crate) thirsty: Vec<Key<Conn>>,
-    /// Kept input, or an end, shall be looked at.
-    pub(crate) ready: Vec<Key<Conn>>,
-    /// Requests whose turn to be sent has come (again).
-    pub(crate) retry: Vec<Key<Exchange>>,
-}
 
 /// Where a drain stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +154,11 @@ impl Engine {
                 continue;
             }
             self.dial_all(net);
-            if self.io.dirty.is_empty() && self.io.ready.is_empty() && self.io.retry.is_empty() && self.io.dials.is_empty() {
+            if self.io.dirty.is_empty()
+                && self.io.ready.is_empty()
+                && self.io.retry.is_empty()
+                && self.io.dials.is_empty()
+            {
                 break;
             }
             let mut dirty = std::mem::take(&mut self.io.dirty);

@@ -3,8 +3,8 @@
 //! In: bytes from sockets, tables from the control thread (`table::Tell`). Out: bytes, metrics, questions (`table::Ask`).
 //! Never here: futures, locks, reference counts or dynamic dispatch on the way of a request.
 
-mod config;
 mod base;
+mod config;
 mod engine;
 mod entry;
 mod route;

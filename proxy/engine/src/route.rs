@@ -1,12 +1,16 @@
-//! Where requests and connections go: targets, paths with their endpoints, and the connections kept to each.
+//! Where requests and connections go: policy applied to a head, targets, paths with their endpoints, and the connections kept to each.
 //!
-//! In: `Tell::Target`, `Tell::Endpoints`; lookups by who accepted something. Out: an endpoint, and a connection to it.
+//! In: `Tell::Target`, `Tell::Endpoints`; heads from `traffic`, lookups by who accepted something. Out: an endpoint, a connection to it, and the header edits.
 //! Limits: a target or path lives while something uses it or until its idle time is over; the control thread bounds endpoints.
-//! Never here: bytes of requests.
+//! Never here: bodies, framing.
 
 pub(crate) mod choose;
 pub(crate) mod endpoint;
+pub(crate) mod gateway;
+pub(crate) mod inbound;
+pub(crate) mod outbound;
 pub(crate) mod path;
+pub(crate) mod pick;
 pub(crate) mod pool;
 pub(crate) mod target;
 

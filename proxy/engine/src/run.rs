@@ -6,8 +6,8 @@
 mod driver;
 mod mailbox;
 
-use crate::config::Config;
 use crate::base::conn::Role;
+use crate::config::Config;
 use crate::engine::Engine;
 use driver::{Bound, Driver};
 use mailbox::Mailbox;
@@ -57,7 +57,8 @@ pub fn start(
             running.bound = listeners.iter().map(|bound| bound.addr).collect();
         }
         let mailbox = Arc::new(Mailbox::new()?);
-        let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+        let seed =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
         let seed = seed ^ u64::from(index) << 48 | 1;
         let engine = Engine::new(WorkerId(index), config.clone(), control.clone(), registry.clone(), seed);
         drivers.push(Driver::new(engine, config.clone(), mailbox.clone(), listeners)?);

@@ -2,6 +2,7 @@
 //!
 //! In: engines, test peers, a seed. Out: what arrived where. Deterministic for a seed.
 
+pub(crate) mod make;
 pub(crate) mod world;
 
 mod http1;

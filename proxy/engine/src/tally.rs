@@ -67,7 +67,16 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new(registry: Arc<Registry>, worker: WorkerId) -> Tally {
         let shard = registry.shard(worker.0 as usize);
-        Tally { registry, shard, accepted: 0, in_flight: [0; 2], queued: 0, abandoned: 0, series: Vec::new(), by_labels: HashMap::new() }
+        Tally {
+            registry,
+            shard,
+            accepted: 0,
+            in_flight: [0; 2],
+            queued: 0,
+            abandoned: 0,
+            series: Vec::new(),
+            by_labels: HashMap::new(),
+        }
     }
 
     fn series(&mut self, mut labels: Labels, families: Families) -> u32 {
@@ -103,7 +112,10 @@ impl Tally {
     fn answered(&mut self, series: u32, x: &Exchange, micros: u64, error: &'static str) {
         let Some(series) = self.series.get_mut(series as usize) else { return };
         let success = classify(x) && error.is_empty();
-        let key = u32::from(x.status) | u32::from(x.grpc) << 16 | u32::from(success) << 24 | u32::from(!error.is_empty()) << 25;
+        let key = u32::from(x.status)
+            | u32::from(x.grpc) << 16
+            | u32::from(success) << 24
+            | u32::from(!error.is_empty()) << 25;
         let known = series.responses.iter().find(|(known, ..)| *known == key);
         let (counter, latency) = match known {
             Some(&(_, counter, latency)) => (counter, latency),

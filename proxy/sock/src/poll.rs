@@ -165,8 +165,7 @@ mod tests {
 
     #[test]
     fn a_wake_is_seen_once() {
-        let (poll, waker, mut events) =
-            (Poll::new().expect("epoll"), Waker::new().expect("eventfd"), Events::new(4));
+        let (poll, waker, mut events) = (Poll::new().expect("epoll"), Waker::new().expect("eventfd"), Events::new(4));
         poll.add_listener(&waker, 7).expect("add");
         poll.wait(&mut events, Some(Duration::ZERO)).expect("wait");
         assert!(events.is_empty());

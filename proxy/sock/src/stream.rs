@@ -25,8 +25,9 @@ fn socket(addr: SocketAddr) -> io::Result<OwnedFd> {
 
 fn set<T>(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: T) -> io::Result<()> {
     // SAFETY: `value` outlives the call and its true size is passed.
-    let result =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<T>() as libc::socklen_t) };
+    let result = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<T>() as libc::socklen_t)
+    };
     check(result).map(drop)
 }
 
@@ -199,7 +200,8 @@ impl Socket {
         let mut len = size_of::<libc::c_int>() as libc::socklen_t;
         let at: *mut libc::c_void = (&raw mut code).cast();
         // SAFETY: the kernel writes at most `len` bytes into `code`.
-        let result = unsafe { libc::getsockopt(self.0.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, at, &raw mut len) };
+        let result =
+            unsafe { libc::getsockopt(self.0.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, at, &raw mut len) };
         match check(result) {
             Err(e) => Some(e),
             Ok(_) if code != 0 => Some(io::Error::from_raw_os_error(code)),

@@ -7,11 +7,11 @@
 use crate::base::slab::Key;
 use crate::base::wheel::Alarm;
 use crate::entry::sniff::Sniff;
-use crate::traffic::h1::{Client1, Server1};
-use crate::traffic::h2::Link;
 use crate::route::endpoint::Endpoint;
 use crate::route::target::Target;
 use crate::tally::tcp::TcpTally;
+use crate::traffic::h1::{Client1, Server1};
+use crate::traffic::h2::Link;
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -14,7 +14,8 @@ pub(crate) fn allowed<'a>(
 ) -> Option<(usize, &'a Authorization)> {
     let mut index = 0;
     authorizations.find_map(|authorization| {
-        let held = authorization.networks.iter().any(|network| within(network, remote)) && proven(&authorization.authentication, tls);
+        let held = authorization.networks.iter().any(|network| within(network, remote))
+            && proven(&authorization.authentication, tls);
         index += 1;
         held.then_some((index - 1, authorization))
     })
@@ -80,13 +81,31 @@ mod tests {
             ("excepted", authorization("10.0.0.0", 8, &[("10.1.0.0", 16)], open()), "10.1.0.1", Tls::None, false),
             ("single", authorization("10.0.0.1", 32, &[], open()), "10.0.0.2", Tls::None, false),
             ("no tls", authorization("0.0.0.0", 0, &[], Authentication::Encrypted), "1.1.1.1", Tls::None, false),
-            ("nameless tls", authorization("0.0.0.0", 0, &[], Authentication::Encrypted), "1.1.1.1", Tls::Mesh(None), true),
-            ("passed tls", authorization("0.0.0.0", 0, &[], Authentication::Encrypted), "1.1.1.1", Tls::Opaque("x".into()), false),
+            (
+                "nameless tls",
+                authorization("0.0.0.0", 0, &[], Authentication::Encrypted),
+                "1.1.1.1",
+                Tls::Mesh(None),
+                true,
+            ),
+            (
+                "passed tls",
+                authorization("0.0.0.0", 0, &[], Authentication::Encrypted),
+                "1.1.1.1",
+                Tls::Opaque("x".into()),
+                false,
+            ),
             ("name", authorization("0.0.0.0", 0, &[], named(&["a.b"], &[])), "1.1.1.1", mesh("a.b"), true),
             ("other name", authorization("0.0.0.0", 0, &[], named(&["a.b"], &[])), "1.1.1.1", mesh("c.b"), false),
             ("suffix", authorization("0.0.0.0", 0, &[], named(&[], &[".b"])), "1.1.1.1", mesh("c.b"), true),
             ("any name", authorization("0.0.0.0", 0, &[], named(&[], &[""])), "1.1.1.1", mesh("c.b"), true),
-            ("any name, uri", authorization("0.0.0.0", 0, &[], named(&[], &[""])), "1.1.1.1", mesh("spiffe://x"), false),
+            (
+                "any name, uri",
+                authorization("0.0.0.0", 0, &[], named(&[], &[""])),
+                "1.1.1.1",
+                mesh("spiffe://x"),
+                false,
+            ),
             ("uri", authorization("0.0.0.0", 0, &[], named(&["spiffe://x"], &[])), "1.1.1.1", mesh("spiffe://x"), true),
         ] {
             let got = allowed([&authorization].into_iter(), remote.parse().expect("address"), &tls);

@@ -9,7 +9,7 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::entry::sniff::Stage;
 use crate::route::endpoint::Endpoint;
-use crate::traffic::pick::Picked;
+use crate::route::pick::Picked;
 use wire::transport_header::Session;
 
 /// Endpoints tried for one connection.
@@ -47,7 +47,9 @@ impl Engine {
     }
 
     pub(crate) fn opaque_unload(&mut self, conn: &Conn) {
-        let Some(endpoint) = self.routes.endpoints.get(conn.endpoint).filter(|_| conn.flags.has(Flags::LOAD)) else { return };
+        let Some(endpoint) = self.routes.endpoints.get(conn.endpoint).filter(|_| conn.flags.has(Flags::LOAD)) else {
+            return;
+        };
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.finish(id, None, self.now);
         }

@@ -248,7 +248,8 @@ impl Engine {
     /// Whether the client is this very proxy: then the connection is a loop, once it is a gateway's.
     pub(crate) fn own_client(&self, key: Key<Conn>) -> bool {
         let (Some(conn), Some(own)) = (self.conns.get(key), &self.credentials) else { return false };
-        let client = conn.info.as_ref().and_then(|info| if let Tls::Mesh(client) = &info.tls { client.as_ref() } else { None });
+        let client =
+            conn.info.as_ref().and_then(|info| if let Tls::Mesh(client) = &info.tls { client.as_ref() } else { None });
         !self.config.gateway_suffixes.is_empty() && client.is_some_and(|client| *client == own.identity)
     }
 

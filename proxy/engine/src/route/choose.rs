@@ -43,11 +43,15 @@ pub(crate) fn inbound(routes: &[Route], request: &Request<'_>) -> Option<(usize,
 
 /// Whether what a path says can change the answer: then it must be in normal form first.
 pub(crate) fn by_path<'a>(mut matches: impl Iterator<Item = &'a RequestMatch>) -> bool {
-    matches.any(|m| !matches!(&m.path, None | Some(PathMatch::Prefix(_))) || matches!(&m.path, Some(PathMatch::Prefix(p)) if &**p != "/"))
+    matches.any(|m| {
+        !matches!(&m.path, None | Some(PathMatch::Prefix(_)))
+            || matches!(&m.path, Some(PathMatch::Prefix(p)) if &**p != "/")
+    })
 }
 
 fn rank(hosts: &[HostMatch], matches: &[RequestMatch], request: &Request<'_>) -> Option<Rank> {
-    let host = if hosts.is_empty() { (0, 0) } else { hosts.iter().filter_map(|h| host_rank(h, request.authority)).max()? };
+    let host =
+        if hosts.is_empty() { (0, 0) } else { hosts.iter().filter_map(|h| host_rank(h, request.authority)).max()? };
     if matches.is_empty() {
         return Some((host, (0, 0), 0, 0, 0));
     }
@@ -212,7 +216,11 @@ mod tests {
             ("GET", "web.test", "/a/b", 6),
             ("GET", ".test", "/zz", 0),
         ] {
-            assert_eq!(outbound(&routes, &request(method, authority, path)), Some(wanted), "{method} {authority}{path}");
+            assert_eq!(
+                outbound(&routes, &request(method, authority, path)),
+                Some(wanted),
+                "{method} {authority}{path}"
+            );
         }
     }
 }

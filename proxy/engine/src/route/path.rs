@@ -132,7 +132,8 @@ impl Engine {
     }
 
     fn endpoint_weight(&mut self, path: Key<Path>, member: Key<Endpoint>, spec: &Arc<table::outbound::Endpoint>) {
-        let (Some(path), Some(endpoint)) = (self.routes.paths.get_mut(path), self.routes.endpoints.get_mut(member)) else {
+        let (Some(path), Some(endpoint)) = (self.routes.paths.get_mut(path), self.routes.endpoints.get_mut(member))
+        else {
             return;
         };
         if endpoint.spec.weight != spec.weight
@@ -143,7 +144,12 @@ impl Engine {
         endpoint.spec = spec.clone();
     }
 
-    fn endpoint_add(&mut self, key: Key<Path>, spec: &Arc<table::outbound::Endpoint>, authority: &Arc<str>) -> Key<Endpoint> {
+    fn endpoint_add(
+        &mut self,
+        key: Key<Path>,
+        spec: &Arc<table::outbound::Endpoint>,
+        authority: &Arc<str>,
+    ) -> Key<Endpoint> {
         let local = self.config.inbound_ips.contains(&spec.addr.ip());
         let mut endpoint = Endpoint::new(spec.clone(), true, local, authority.clone());
         endpoint.path = key;

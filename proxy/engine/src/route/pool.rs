@@ -4,10 +4,10 @@
 //! A request is written only on a connection that is up, so that a failed connect costs a try and not a request.
 //! Limits: `Config::h2.max_links`, `Side::pool_max`, `Side::pool_idle`; connects end by `Side::connect_timeout`.
 
-use crate::config::Side;
 use crate::base::conn::{Conn, Flags, Role, State};
 use crate::base::slab::Key;
 use crate::base::wheel::Timer;
+use crate::config::Side;
 use crate::engine::Engine;
 use crate::route::endpoint::Endpoint;
 use crate::traffic::fault::Fault;
@@ -47,8 +47,9 @@ impl Engine {
                 best = Some((link, conn.backlog()));
             }
         }
-        let crowded =
-            best.is_some_and(|(_, backlog)| best_streams >= limits.streams_per_link as usize || backlog >= limits.bytes_per_link);
+        let crowded = best.is_some_and(|(_, backlog)| {
+            best_streams >= limits.streams_per_link as usize || backlog >= limits.bytes_per_link
+        });
         let links = endpoint.links.len();
         if (best.is_none() || crowded) && !making && links < limits.max_links && !endpoint.retired {
             if let Err(fault) = self.dial_link(key, session)

@@ -5,9 +5,10 @@
 //! Never here: what the bytes mean.
 
 use crate::base::conn::{Conn, Role};
+use crate::base::net::Net;
 use crate::base::slab::Key;
 use crate::config::Config;
-use crate::engine::{Engine, Life, Net};
+use crate::engine::{Engine, Life};
 use crate::run::mailbox::Mailbox;
 use sock::{Events, Listener, Poll, Ready, Socket};
 use std::io;
@@ -130,12 +131,26 @@ impl Net for Sockets {
 }
 
 impl Driver {
-    pub(crate) fn new(engine: Engine, config: Arc<Config>, mailbox: Arc<Mailbox>, listeners: Vec<Bound>) -> io::Result<Driver> {
+    pub(crate) fn new(
+        engine: Engine,
+        config: Arc<Config>,
+        mailbox: Arc<Mailbox>,
+        listeners: Vec<Bound>,
+    ) -> io::Result<Driver> {
         let poll = Poll::new()?;
         poll.add_listener(&mailbox.waker, WAKER)?;
         let sockets = Sockets { poll, config, slots: Vec::new(), again: Vec::new() };
         let began = Instant::now();
-        Ok(Driver { engine, sockets, listeners, mailbox, began, scratch: vec![0; SCRATCH], listening: false, resting: None })
+        Ok(Driver {
+            engine,
+            sockets,
+            listeners,
+            mailbox,
+            began,
+            scratch: vec![0; SCRATCH],
+            listening: false,
+            resting: None,
+        })
     }
 
     /// Turns until the drain is over.
@@ -278,7 +293,8 @@ impl Driver {
 
     fn accepted(&mut self, role: Role, socket: Socket, remote: SocketAddr) {
         socket.nodelay();
-        let side = if role == Role::AppIn { &self.sockets.config.outbound_side } else { &self.sockets.config.inbound_side };
+        let side =
+            if role == Role::AppIn { &self.sockets.config.outbound_side } else { &self.sockets.config.inbound_side };
         if let Some(idle) = side.accept_keepalive {
             socket.keepalive(idle);
         }

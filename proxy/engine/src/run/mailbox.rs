@@ -64,7 +64,9 @@ mod tests {
         mailbox.tell(Tell::Endpoints(PathId(2), Arc::default()));
         mailbox.tell(Tell::Drain(Duration::ZERO));
         let letters = mailbox.empty();
-        assert!(matches!(&letters[..], [Tell::Endpoints(PathId(1), e), Tell::Endpoints(PathId(2), _), Tell::Drain(_)] if e.known));
+        assert!(
+            matches!(&letters[..], [Tell::Endpoints(PathId(1), e), Tell::Endpoints(PathId(2), _), Tell::Drain(_)] if e.known)
+        );
         assert!(mailbox.empty().is_empty());
     }
 }

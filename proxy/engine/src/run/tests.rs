@@ -1,7 +1,7 @@
 //! Two proxies on real sockets and threads: loopback, a control thread that answers from a list, an application in std.
 
 use super::*;
-use crate::sim::world::{addr, balanced, credentials, endpoints, meshed, server, target};
+use crate::sim::make::{addr, balanced, credentials, endpoints, meshed, server, target};
 use metrics::Registry;
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -113,7 +113,11 @@ fn requests_pass_two_proxies_on_real_sockets() {
     threads.into_iter().for_each(|t| t.join().expect("all answered"));
     let mut text = String::new();
     numbers.render(&mut text);
-    let counted: f64 = text.lines().filter(|l| l.starts_with("response_total{")).filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum();
+    let counted: f64 = text
+        .lines()
+        .filter(|l| l.starts_with("response_total{"))
+        .filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum();
     assert_eq!(counted, 56.0, "{text}");
     for running in [a, b] {
         running.workers[0].tell(Tell::Drain(Duration::from_secs(5)));

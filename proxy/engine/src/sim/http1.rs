@@ -1,6 +1,7 @@
 //! HTTP/1 applications on both sides, HTTP/2 between the proxies.
 
-use super::world::*;
+use super::make::*;
+use super::world::{End, World};
 use crate::engine::Life;
 use std::time::Duration;
 use table::Tell;
@@ -23,7 +24,10 @@ fn a_request_arrives_as_it_was_sent_with_the_client_named() {
         let (mut world, client, server, seen) = one(seed, ASK);
         assert!(seen.starts_with("GET /a?b HTTP/1.1\r\nhost: web\r\n"), "{seen}");
         assert!(seen.to_lowercase().contains("x-one: 1\r\n") && seen.contains("l5d-client-id: a.test\r\n"), "{seen}");
-        assert!(!seen.contains("forged") && !seen.contains("orig-proto") && seen.contains("l5d-dst-canonical: web.ns"), "{seen}");
+        assert!(
+            !seen.contains("forged") && !seen.contains("orig-proto") && seen.contains("l5d-dst-canonical: web.ns"),
+            "{seen}"
+        );
         world.write(server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: 2\r\n\r\nhello");
         world.run();
         let got = world.text(client);
@@ -38,7 +42,8 @@ fn a_request_arrives_as_it_was_sent_with_the_client_named() {
 
 #[test]
 fn bodies_of_all_framings_arrive_whole() {
-    let chunked = "POST / HTTP/1.1\r\nhost: web\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+    let chunked =
+        "POST / HTTP/1.1\r\nhost: web\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
     let length = "POST / HTTP/1.1\r\nhost: web\r\ncontent-length: 7\r\n\r\nabcdefg";
     for seed in 1..10 {
         for (request, framing) in [(chunked, "transfer-encoding: chunked"), (length, "content-length: 7")] {
@@ -48,7 +53,8 @@ fn bodies_of_all_framings_arrive_whole() {
             if framing.starts_with('c') {
                 assert_eq!(body, "abcdefg");
             } else {
-                let letters: String = seen.split_once("\r\n\r\n").expect("head").1.chars().filter(|c| ('a'..='g').contains(c)).collect();
+                let letters: String =
+                    seen.split_once("\r\n\r\n").expect("head").1.chars().filter(|c| ('a'..='g').contains(c)).collect();
                 assert_eq!(letters, "abcdefg", "{seen}");
                 assert!(seen.ends_with("0\r\n\r\n"), "{seen}");
             }
@@ -56,7 +62,10 @@ fn bodies_of_all_framings_arrive_whole() {
             world.finish(server);
             world.run();
             let got = world.text(client);
-            assert!(got.contains("transfer-encoding: chunked") && got.ends_with("0\r\n\r\n") && got.contains("until"), "{got}");
+            assert!(
+                got.contains("transfer-encoding: chunked") && got.ends_with("0\r\n\r\n") && got.contains("until"),
+                "{got}"
+            );
         }
     }
 }
@@ -112,12 +121,21 @@ fn an_early_answer_leaves_the_client_connection_usable() {
 
 #[test]
 fn an_upgrade_becomes_a_tunnel() {
-    let ask = "GET /ws HTTP/1.1\r\nhost: web\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\n\r\n";
+    let ask =
+        "GET /ws HTTP/1.1\r\nhost: web\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\n\r\n";
     for seed in 1..20 {
         let (mut world, client, server, seen) = one(seed, ask);
         let seen = seen.to_lowercase();
-        assert!(seen.contains("upgrade: websocket") && seen.contains("sec-websocket-key: x") && seen.contains("l5d-client-id: a.test"), "{seen}");
-        world.write(server, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst");
+        assert!(
+            seen.contains("upgrade: websocket")
+                && seen.contains("sec-websocket-key: x")
+                && seen.contains("l5d-client-id: a.test"),
+            "{seen}"
+        );
+        world.write(
+            server,
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst",
+        );
         world.run();
         let got = world.text(client);
         assert!(got.starts_with("HTTP/1.1 101 ") && got.ends_with("\r\n\r\nfirst"), "seed {seed}: {got}");
@@ -142,7 +160,10 @@ fn what_is_no_http_is_refused() {
         world.write(client, request);
         world.run();
         let got = world.text(client);
-        assert!(got.starts_with(&format!("HTTP/1.1 {status} ")) && got.contains("connection: close"), "{request}: {got}");
+        assert!(
+            got.starts_with(&format!("HTTP/1.1 {status} ")) && got.contains("connection: close"),
+            "{request}: {got}"
+        );
         assert!(world.accept("10.0.0.2:8080").is_none() && world.ended(client).is_some());
     }
 }
@@ -155,7 +176,10 @@ fn a_large_body_passes_in_bounded_memory() {
     world.write(server, format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()));
     world.write(server, &body);
     world.run();
-    let held: usize = world.nodes.iter().flat_map(|n| n.engine.conns.keys().into_iter().filter_map(|k| n.engine.conns.get(k)))
+    let held: usize = world
+        .nodes
+        .iter()
+        .flat_map(|n| n.engine.conns.keys().into_iter().filter_map(|k| n.engine.conns.get(k)))
         .map(|conn| conn.backlog() + conn.inb.len())
         .sum();
     assert!(held < 1_500_000, "{held} bytes are held");
@@ -247,7 +271,12 @@ fn requests_are_counted_where_dashboards_look() {
     let (mut world, _client, server, _) = one(13, ASK);
     world.write(server, "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
     world.run();
-    let out = ["direction=\"outbound\"", "authority=\"web.ns.svc.cluster.local:80\"", "server_id=\"b.test\"", "dst_pod=\"p\""];
+    let out = [
+        "direction=\"outbound\"",
+        "authority=\"web.ns.svc.cluster.local:80\"",
+        "server_id=\"b.test\"",
+        "dst_pod=\"p\"",
+    ];
     let into = ["direction=\"inbound\"", "client_id=\"a.test\"", "srv_name=\"server\"", "authz_name=\"authz\""];
     for (node, labels) in [(0, out), (1, into)] {
         assert_eq!(world.metric(node, "request_total", &labels), 1.0, "{node}");
@@ -295,7 +324,8 @@ fn count_requests() {
     let clients: Vec<_> = (0..64).map(|_| world.connect(0, "10.1.0.1:80")).collect();
     let body = "x".repeat(100);
     let ask = "GET /a?b HTTP/1.1\r\nHost: web\r\nUser-Agent: wrk\r\nAccept: */*\r\n\r\n";
-    let answer = format!("HTTP/1.1 200 OK\r\nserver: app\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n{body}");
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nserver: app\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n{body}");
     let mut servers = Vec::new();
     for _ in 0..count {
         clients.iter().for_each(|&client| world.write(client, ask));

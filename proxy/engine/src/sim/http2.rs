@@ -1,6 +1,7 @@
 //! HTTP/2 applications: multiplexed requests, gRPC, windows, resets.
 
-use super::world::*;
+use super::make::*;
+use super::world::{End, World};
 use http::h2::{Code, Config, Conn, Event, Role, StreamId};
 use http::{Edit, Field, Fields, Form, Name, Request, Response, Scratch, Version};
 use std::time::Duration;
@@ -20,7 +21,9 @@ struct App {
 }
 
 fn show<'a>(start: String, fields: impl Iterator<Item = Field<'a>>) -> String {
-    fields.fold(start, |text, f| format!("{text} {}={}", String::from_utf8_lossy(f.name), String::from_utf8_lossy(f.value)))
+    fields.fold(start, |text, f| {
+        format!("{text} {}={}", String::from_utf8_lossy(f.name), String::from_utf8_lossy(f.value))
+    })
 }
 
 impl App {
@@ -55,7 +58,9 @@ impl App {
 
     fn status(&mut self, stream: StreamId, code: &str) {
         let add = [Field::known(Name::GrpcStatus, code.as_bytes())];
-        self.h2.send_trailers(&mut self.out, stream, &Fields::EMPTY, &Edit { add: &add, ..Edit::NONE }).expect("trailers");
+        self.h2
+            .send_trailers(&mut self.out, stream, &Fields::EMPTY, &Edit { add: &add, ..Edit::NONE })
+            .expect("trailers");
     }
 
     /// Sends what waits, lets the world run, takes what came.
@@ -68,10 +73,16 @@ impl App {
         while let Some(event) = self.h2.recv(0, &kept, &mut at, &mut scratch, &mut self.out).expect("sound frames") {
             let (stream, text) = match event {
                 Event::Request { stream, head, end, .. } => {
-                    let start = format!("{} {} end={end}", String::from_utf8_lossy(head.method), String::from_utf8_lossy(head.path));
+                    let start = format!(
+                        "{} {} end={end}",
+                        String::from_utf8_lossy(head.method),
+                        String::from_utf8_lossy(head.path)
+                    );
                     (stream, show(start, head.fields.iter()))
                 }
-                Event::Response { stream, head, end, .. } => (stream, show(format!("{} end={end}", head.status), head.fields.iter())),
+                Event::Response { stream, head, end, .. } => {
+                    (stream, show(format!("{} end={end}", head.status), head.fields.iter()))
+                }
                 Event::Data { stream, data, end, .. } => {
                     *self.bytes.entry(stream).or_default() += data.len();
                     gone.push((stream, data.len()));
@@ -247,7 +258,8 @@ fn many_streams_share_links_and_more_links_open_when_they_are_full() {
         }
         for server in &mut servers {
             server.turn(&mut world);
-            let asked: Vec<_> = server.seen.drain(..).filter(|(_, line)| line.contains("POST")).map(|(s, _)| s).collect();
+            let asked: Vec<_> =
+                server.seen.drain(..).filter(|(_, line)| line.contains("POST")).map(|(s, _)| s).collect();
             asked.into_iter().for_each(|stream| server.answer(stream, 204, true));
             server.turn(&mut world);
         }

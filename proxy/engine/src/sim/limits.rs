@@ -1,6 +1,7 @@
 //! Whatever waits has a deadline, whatever piles up has a bound.
 
-use super::world::*;
+use super::make::*;
+use super::world::World;
 use crate::config::{Config, Side};
 use std::sync::Arc;
 use std::time::Duration;

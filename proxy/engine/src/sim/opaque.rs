@@ -1,6 +1,7 @@
 //! Opaque connections through one and two proxies.
 
-use super::world::*;
+use super::make::*;
+use super::world::World;
 use std::sync::Arc;
 use std::time::Duration;
 use table::inbound::Authentication;
@@ -73,7 +74,10 @@ fn a_slow_reader_holds_the_writer_back() {
     let sent: Vec<u8> = (0..4_000_000u32).map(|i| i as u8).collect();
     world.write(client, &sent);
     world.run();
-    let held: usize = world.nodes.iter().flat_map(|n| n.engine.conns.keys().into_iter().filter_map(|k| n.engine.conns.get(k)))
+    let held: usize = world
+        .nodes
+        .iter()
+        .flat_map(|n| n.engine.conns.keys().into_iter().filter_map(|k| n.engine.conns.get(k)))
         .map(|conn| conn.backlog() + conn.inb.len() + conn.cipher.len())
         .sum();
     assert!(held < 2_000_000, "{held} bytes are held");

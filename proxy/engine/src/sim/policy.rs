@@ -1,6 +1,7 @@
 //! Policy: who may enter, where requests go, gateways.
 
-use super::world::*;
+use super::make::*;
+use super::world::{End, World};
 use crate::config::Config;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,7 +126,9 @@ fn shares_follow_weights_and_move_without_a_failure() {
 #[test]
 fn a_dead_endpoint_is_avoided_without_a_failure() {
     let mut world = pair(5);
-    world.paths.insert(PathId(1), endpoints(&[plain("10.0.0.8:1"), meshed("10.0.0.2:8080", "b.test"), plain("10.0.0.9:1")]));
+    world
+        .paths
+        .insert(PathId(1), endpoints(&[plain("10.0.0.8:1"), meshed("10.0.0.2:8080", "b.test"), plain("10.0.0.9:1")]));
     let client = world.connect(0, "10.1.0.1:80");
     for _ in 0..10 {
         let (got, _) = call(&mut world, client, "10.0.0.2:8080", ASK);
@@ -176,7 +179,11 @@ fn rules_choose_filter_and_redirect() {
         let hosts: Box<[_]> = if host.is_empty() { Box::default() } else { Box::new([HostMatch::Exact(host.into())]) };
         out::Rule { hosts, matches: Box::new([matched]), filters: filters.into(), ..rule(arms(&[1])) }
     };
-    let set = HeaderEdits { set: Box::new([("x-set".into(), "new".into())]), remove: Box::new(["x-gone".into()]), ..Default::default() };
+    let set = HeaderEdits {
+        set: Box::new([("x-set".into(), "new".into())]),
+        remove: Box::new(["x-gone".into()]),
+        ..Default::default()
+    };
     let redirect = Filter::Redirect { scheme: None, host: Some("other".into()), port: 81, path: None, status: 301 };
     let rules = vec![
         ruled("", "/edit", vec![Filter::Request(set.clone()), Filter::Response(set)]),
@@ -257,8 +264,14 @@ fn a_gateway_forwards_requests_and_says_so() {
         let (got, seen) = call(&mut world, client, "10.0.0.2:8080", ASK);
         let seen = seen.expect("arrived").to_lowercase();
         assert!(got.starts_with("HTTP/1.1 200 ") && got.ends_with("ok"), "{got}");
-        assert!(seen.contains("host: web.ns.svc.cluster.local:80\r\n") && seen.contains("l5d-client-id: gw.test"), "{seen}");
-        assert!(seen.contains("forwarded: by=gw.test;for=a.test;host=\"web.ns.svc.cluster.local:80\";proto=https"), "{seen}");
+        assert!(
+            seen.contains("host: web.ns.svc.cluster.local:80\r\n") && seen.contains("l5d-client-id: gw.test"),
+            "{seen}"
+        );
+        assert!(
+            seen.contains("forwarded: by=gw.test;for=a.test;host=\"web.ns.svc.cluster.local:80\";proto=https"),
+            "{seen}"
+        );
     }
 }
 

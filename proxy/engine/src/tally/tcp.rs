@@ -47,7 +47,11 @@ pub(crate) fn tls_in(labels: &mut Labels, info: &Info) {
         }
         Tls::None => {
             label(labels, "tls", "no_identity");
-            label(labels, "no_tls_reason", if info.remote.ip().is_loopback() { "loopback" } else { "no_tls_from_remote" });
+            label(
+                labels,
+                "no_tls_reason",
+                if info.remote.ip().is_loopback() { "loopback" } else { "no_tls_from_remote" },
+            );
         }
     }
 }
@@ -61,7 +65,11 @@ pub(crate) fn tls_out(labels: &mut Labels, endpoint: &Endpoint) {
         }
         None => {
             label(labels, "tls", "no_identity");
-            label(labels, "no_tls_reason", if endpoint.local { "loopback" } else { "not_provided_by_service_discovery" });
+            label(
+                labels,
+                "no_tls_reason",
+                if endpoint.local { "loopback" } else { "not_provided_by_service_discovery" },
+            );
         }
     }
 }

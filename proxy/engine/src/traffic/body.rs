@@ -27,7 +27,8 @@ impl Engine {
         let pipe = x.pipe(dir);
         pipe.ended |= end;
         // An end alone always goes.
-        let straight = pipe.is_empty() && !to.is_none() && (data.is_empty() || !self.conns.get(to).is_some_and(Conn::full));
+        let straight =
+            pipe.is_empty() && !to.is_none() && (data.is_empty() || !self.conns.get(to).is_some_and(Conn::full));
         let taken = if straight { self.sink(ex, dir, data, end) } else { 0 };
         if taken > 0 {
             self.credit(from, stream, taken);
@@ -240,13 +241,5 @@ impl Engine {
 
 /// Trailers that have to wait travel in a request's clothes.
 fn carrier(fields: Fields<'_>) -> Request<'_> {
-    Request {
-        method: b"",
-        scheme: b"",
-        authority: b"",
-        path: b"",
-        version: Version::H2,
-        form: Form::Origin,
-        fields,
-    }
+    Request { method: b"", scheme: b"", authority: b"", path: b"", version: Version::H2, form: Form::Origin, fields }
 }

@@ -50,7 +50,13 @@ impl Fault {
             Fault::Invalid => 500,
             Fault::BadRequest(status, _) | Fault::Redirect(status, _) => *status,
             // A gRPC code cannot be an HTTP status.
-            Fault::Policy(status, _) => if *status < 100 { 500 } else { *status },
+            Fault::Policy(status, _) => {
+                if *status < 100 {
+                    500
+                } else {
+                    *status
+                }
+            }
         }
     }
 
@@ -113,7 +119,13 @@ impl Fault {
     pub(crate) fn closes(&self) -> bool {
         matches!(
             self,
-            Fault::Loadshed | Fault::Failfast | Fault::Connect | Fault::Io | Fault::BadResponse | Fault::BadRequest(..) | Fault::Invalid
+            Fault::Loadshed
+                | Fault::Failfast
+                | Fault::Connect
+                | Fault::Io
+                | Fault::BadResponse
+                | Fault::BadRequest(..)
+                | Fault::Invalid
         )
     }
 
@@ -127,9 +139,23 @@ impl Fault {
 pub(crate) fn code_of(code: u16) -> Status {
     use Status as S;
     const CODES: [Status; 17] = [
-        S::Ok, S::Cancelled, S::Unknown, S::InvalidArgument, S::DeadlineExceeded, S::NotFound, S::AlreadyExists,
-        S::PermissionDenied, S::ResourceExhausted, S::FailedPrecondition, S::Aborted, S::OutOfRange, S::Unimplemented,
-        S::Internal, S::Unavailable, S::DataLoss, S::Unauthenticated,
+        S::Ok,
+        S::Cancelled,
+        S::Unknown,
+        S::InvalidArgument,
+        S::DeadlineExceeded,
+        S::NotFound,
+        S::AlreadyExists,
+        S::PermissionDenied,
+        S::ResourceExhausted,
+        S::FailedPrecondition,
+        S::Aborted,
+        S::OutOfRange,
+        S::Unimplemented,
+        S::Internal,
+        S::Unavailable,
+        S::DataLoss,
+        S::Unauthenticated,
     ];
     CODES.get(code as usize).copied().unwrap_or(S::Unknown)
 }

@@ -98,7 +98,10 @@ impl Engine {
         let Some(conn) = self.writer(down) else { return };
         match &mut conn.state {
             State::Link(link) if trailers => {
-                let add = [Field::known(Name::GrpcStatus, b"14"), Field::known(Name::GrpcMessage, b"connection to endpoint broke")];
+                let add = [
+                    Field::known(Name::GrpcStatus, b"14"),
+                    Field::known(Name::GrpcMessage, b"connection to endpoint broke"),
+                ];
                 let edit = Edit { add: &add, ..Edit::NONE };
                 let _ = link.h2.send_trailers(&mut conn.out, stream, &Fields::EMPTY, &edit);
             }

@@ -50,7 +50,15 @@ pub(crate) struct Client1 {
 
 impl Default for Client1 {
     fn default() -> Self {
-        Client1 { ex: Key::NONE, asked: Asked::default(), headed: false, body: Body::None, keep: true, interim: 0, seen: 0 }
+        Client1 {
+            ex: Key::NONE,
+            asked: Asked::default(),
+            headed: false,
+            body: Body::None,
+            keep: true,
+            interim: 0,
+            seen: 0,
+        }
     }
 }
 
@@ -167,8 +175,15 @@ impl Engine {
 
     /// Answers bytes that are no request, and closes.
     fn refuse_bytes(&mut self, key: Key<Conn>, status: u16) {
-        let refusal =
-            Refusal { status, grpc: Status::Internal, message: "", close: true, meshed: false, is_grpc: false, location: "" };
+        let refusal = Refusal {
+            status,
+            grpc: Status::Internal,
+            message: "",
+            close: true,
+            meshed: false,
+            is_grpc: false,
+            location: "",
+        };
         if let Some(conn) = self.writer(key) {
             refuse::http1(&mut conn.out, &refusal);
         }
@@ -226,7 +241,11 @@ impl Engine {
                 self.kill(key, true);
                 return data.len();
             }
-            let used = if headed { self.client1_body(key, ex, body, &data[at..]) } else { self.client1_head(key, ex, &data[at..]) };
+            let used = if headed {
+                self.client1_body(key, ex, body, &data[at..])
+            } else {
+                self.client1_head(key, ex, &data[at..])
+            };
             match used {
                 0 => return at,
                 used => at += used,
@@ -255,7 +274,11 @@ impl Engine {
                 let Some(client) = self.client1(key) else { return data.len() };
                 client.seen = 0;
                 client.interim += 1;
-                if client.interim > INTERIM_LIMIT { self.client1_bad(key, ex) } else { self.interim(ex, &head.response) }
+                if client.interim > INTERIM_LIMIT {
+                    self.client1_bad(key, ex)
+                } else {
+                    self.interim(ex, &head.response)
+                }
                 head.len
             }
             Ok(Some(head)) => {

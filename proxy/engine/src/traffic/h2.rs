@@ -3,9 +3,9 @@
 //! In: bytes. Out: heads and body pieces of exchanges. A stream's token is its exchange's key.
 //! Limits: the codec's windows, streams and buckets (`Config::h2`); beyond 1 MiB of unsent output nothing is read.
 
-use crate::config::Config;
 use crate::base::conn::{Conn, Flags, HIGH, State};
 use crate::base::slab::Key;
+use crate::config::Config;
 use crate::engine::{Engine, Life};
 use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::fault::Fault;
@@ -197,7 +197,8 @@ impl Engine {
     /// The peer broke the protocol: its streams fail, the GOAWAY that the codec wrote is sent, then it ends.
     fn link_broken(&mut self, key: Key<Conn>) {
         let Some(link) = self.link(key) else { return };
-        let (tokens, client) = (link.h2.streams().map(|(_, token)| token).collect::<Vec<_>>(), link.role == Role::Client);
+        let (tokens, client) =
+            (link.h2.streams().map(|(_, token)| token).collect::<Vec<_>>(), link.role == Role::Client);
         link.retired = true;
         for token in tokens {
             let ex = Key::from_token(token);

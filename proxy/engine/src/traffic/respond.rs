@@ -5,8 +5,8 @@
 use crate::base::conn::{Conn, State};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
+use crate::route::outbound::Edits;
 use crate::traffic::exchange::{Dir, Exchange, Facts};
-use crate::traffic::outbound::Edits;
 use http::h1::{self, Ending, Framing};
 use http::{Edit, Form, Name, Response, Version, grpc, names, orig_proto};
 
@@ -38,7 +38,9 @@ impl Engine {
         x.heard = now;
         x.status = head.status;
         x.deadlines.response = 0;
-        if (x.facts.has(Facts::GRPC) || end) && let Some(status) = grpc::status(&head.fields) {
+        if (x.facts.has(Facts::GRPC) || end)
+            && let Some(status) = grpc::status(&head.fields)
+        {
             x.grpc = status as u8;
         }
         let list = std::mem::take(&mut x.edits);

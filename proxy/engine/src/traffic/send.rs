@@ -67,7 +67,13 @@ impl Engine {
         Outcome::Wait
     }
 
-    fn open_stream(&mut self, ex: Key<Exchange>, up: Key<Conn>, head: &Request<'_>, edit: &Edit<'_>) -> Result<(), Refused> {
+    fn open_stream(
+        &mut self,
+        ex: Key<Exchange>,
+        up: Key<Conn>,
+        head: &Request<'_>,
+        edit: &Edit<'_>,
+    ) -> Result<(), Refused> {
         let Some(x) = self.exchanges.get_mut(ex) else { return Ok(()) };
         let whole = x.facts.has(Facts::ASKED) && x.req.is_empty() && x.req.trailers.is_none();
         let Some(conn) = self.conns.get_mut(up) else { return Err(Refused::Gone) };
@@ -82,7 +88,14 @@ impl Engine {
         Ok(())
     }
 
-    fn write_h1(&mut self, ex: Key<Exchange>, up: Key<Conn>, head: &Request<'_>, edit: &Edit<'_>, upgrade: Option<&[u8]>) {
+    fn write_h1(
+        &mut self,
+        ex: Key<Exchange>,
+        up: Key<Conn>,
+        head: &Request<'_>,
+        edit: &Edit<'_>,
+        upgrade: Option<&[u8]>,
+    ) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         let whole = x.facts.has(Facts::ASKED) && x.req.is_empty() && x.req.trailers.is_none();
         let framing = if !whole && x.length.is_none() {

@@ -7,9 +7,9 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::entry::authorize;
 use crate::route::choose;
+use crate::route::outbound::Edits;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
-use crate::traffic::outbound::Edits;
 use crate::traffic::send::Outcome;
 use http::path::normalise;
 use http::{Edit, Field, Name, Request, Set, Version, names, orig_proto};
@@ -112,7 +112,13 @@ impl Engine {
     }
 
     /// Authorization of one request, counted.
-    fn enter(&mut self, ex: Key<Exchange>, info: &mut Info, server: &Server, route: Option<usize>) -> Result<(), Fault> {
+    fn enter(
+        &mut self,
+        ex: Key<Exchange>,
+        info: &mut Info,
+        server: &Server,
+        route: Option<usize>,
+    ) -> Result<(), Fault> {
         let remote = info.remote.ip();
         let routes = route.and_then(|r| server.routes.get(r)).map_or(&[][..], |route| &route.authorizations);
         let found = authorize::allowed(routes.iter().chain(server.authorizations.iter()), remote, &info.tls);

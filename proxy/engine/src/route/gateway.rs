@@ -45,9 +45,12 @@ impl Engine {
             Err(fault) => return Outcome::Fail(fault),
         };
         let mut forwarded = Vec::with_capacity(own.len() + client.len() + head.authority.len() + 40);
-        for (name, value) in
-            [(&b"by="[..], own.as_bytes()), (b";for=", client.as_bytes()), (b";host=", head.authority), (b";proto=https", b"")]
-        {
+        for (name, value) in [
+            (&b"by="[..], own.as_bytes()),
+            (b";for=", client.as_bytes()),
+            (b";host=", head.authority),
+            (b";proto=https", b""),
+        ] {
             forwarded.extend_from_slice(name);
             quoted(&mut forwarded, value);
         }
@@ -106,6 +109,10 @@ fn looped(head: &Request<'_>, own: &[u8]) -> bool {
     values.flat_map(|value| value.split(|b| matches!(b, b',' | b';'))).any(|pair| {
         let pair = pair.trim_ascii();
         pair.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"by="))
-            && pair[3..].strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(&pair[3..]).eq_ignore_ascii_case(own)
+            && pair[3..]
+                .strip_prefix(b"\"")
+                .and_then(|v| v.strip_suffix(b"\""))
+                .unwrap_or(&pair[3..])
+                .eq_ignore_ascii_case(own)
     })
 }

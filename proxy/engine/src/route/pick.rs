@@ -36,7 +36,14 @@ pub(crate) struct When {
 
 impl Routes {
     /// Picks by a split of `target`, whose table is `table`.
-    pub(crate) fn pick(&mut self, target: Key<Target>, table: &spec::Target, split: &Split, dice: &mut Dice, when: When) -> Picked {
+    pub(crate) fn pick(
+        &mut self,
+        target: Key<Target>,
+        table: &spec::Target,
+        split: &Split,
+        dice: &mut Dice,
+        when: When,
+    ) -> Picked {
         let Some(target) = self.targets.get(target) else { return Picked::Fail(Fault::Failfast) };
         let (arms, random) = match split {
             Split::Empty => return Picked::Fail(Fault::Failfast),
@@ -47,7 +54,9 @@ impl Routes {
         let (paths, endpoints) = (&mut self.paths, &mut self.endpoints);
         let ready = |arm: &Arm| backend_ready(&target.backends, paths, endpoints, arm, when);
         let chosen = if random { weighted(arms, dice, ready) } else { arms.iter().position(ready) };
-        let index = match chosen.or_else(|| if random { weighted(arms, dice, |_| true) } else { (!arms.is_empty()).then_some(0) }) {
+        let index = match chosen
+            .or_else(|| if random { weighted(arms, dice, |_| true) } else { (!arms.is_empty()).then_some(0) })
+        {
             Some(index) => index,
             None => return Picked::Fail(Fault::Failfast),
         };
@@ -55,7 +64,9 @@ impl Routes {
         if let Some(BackendKind::Broken(status, message)) = table.backends.get(backend).map(|b| &b.kind) {
             return Picked::Fail(Fault::Policy(*status, (&**message).into()));
         }
-        let Some(&Backend { path, forward }) = target.backends.get(backend) else { return Picked::Fail(Fault::Failfast) };
+        let Some(&Backend { path, forward }) = target.backends.get(backend) else {
+            return Picked::Fail(Fault::Failfast);
+        };
         if !forward.is_none() {
             return Picked::Endpoint(forward, index as u16);
         }

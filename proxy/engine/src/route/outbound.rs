@@ -7,10 +7,10 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::route::choose;
 use crate::route::endpoint::Endpoint;
+use crate::route::pick::Picked;
 use crate::route::target::Target;
 use crate::traffic::exchange::{Deadlines, Exchange, Facts};
 use crate::traffic::fault::Fault;
-use crate::traffic::pick::Picked;
 use crate::traffic::send::Outcome;
 use http::{Edit, Field, Form, Name, Request, Set, Version, names, orig_proto};
 use table::outbound::{self as spec, Filter, HeaderEdits, Rule, Timeouts};
@@ -76,7 +76,7 @@ impl Engine {
         };
         let by_path = target.by_path;
         let mut room = Vec::new();
-        let outcome = match crate::traffic::inbound::normal(head, by_path, &mut room) {
+        let outcome = match crate::route::inbound::normal(head, by_path, &mut room) {
             Ok(head) => self.by_rule(ex, key, &table, &head, upgrade, extra),
             Err(fault) => Outcome::Fail(fault),
         };
@@ -165,7 +165,11 @@ impl Engine {
         x.deadlines = Deadlines {
             stream: if stream > 0 { now + stream } else { 0 },
             response_after: millis(timeouts.response),
-            response: if x.facts.has(Facts::ASKED) && !timeouts.response.is_zero() { now + millis(timeouts.response) } else { 0 },
+            response: if x.facts.has(Facts::ASKED) && !timeouts.response.is_zero() {
+                now + millis(timeouts.response)
+            } else {
+                0
+            },
             idle_after: millis(timeouts.idle),
             last: now,
             failfast: x.deadlines.failfast,
@@ -174,7 +178,12 @@ impl Engine {
     }
 
     /// Filters that answer themselves, and response edits for later.
-    pub(crate) fn answering_filters(&mut self, ex: Key<Exchange>, filters: &[Filter], head: &Request<'_>) -> Result<(), Fault> {
+    pub(crate) fn answering_filters(
+        &mut self,
+        ex: Key<Exchange>,
+        filters: &[Filter],
+        head: &Request<'_>,
+    ) -> Result<(), Fault> {
         for filter in filters {
             match filter {
                 Filter::Fail { status, message, ratio } => {
@@ -248,7 +257,9 @@ impl Engine {
 fn redirect(filter: &Filter, head: &Request<'_>) -> Fault {
     let Filter::Redirect { scheme, host, port, path, status } = filter else { return Fault::Invalid };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let scheme = scheme.as_deref().map_or_else(|| if head.scheme.is_empty() { "http".into() } else { text(head.scheme) }, Into::into);
+    let scheme = scheme
+        .as_deref()
+        .map_or_else(|| if head.scheme.is_empty() { "http".into() } else { text(head.scheme) }, Into::into);
     let old = text(choose::without_port(head.authority));
     let host = host.as_deref().unwrap_or(&old);
     let port = match port {
