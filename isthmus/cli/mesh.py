@@ -123,6 +123,11 @@ async def _install(
                 f"cluster {client.access.context!r} has nothing to upgrade", hint="isthmus install --apply"
             )
         docs = _documents(found, scope, sets, files, folder, said)
+        kinds = {d["kind"] for d in docs}
+        if found.values is not None and found.values.multicluster and "Deployment" in kinds and "Server" not in kinds:
+            output.say(
+                f"what is in namespace {names.MULTICLUSTER_NS} stays; to remove it: kubectl delete namespace {names.MULTICLUSTER_NS}"
+            )
         if said["dry_run"]:
             await _tell_changes(client, docs)
         elif said["apply_it"]:

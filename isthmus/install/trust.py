@@ -174,7 +174,8 @@ def _write(path: pathlib.Path, text: str) -> None:
 def webhook(kept: Webhook | None, control_ns: str, *, now: dt.datetime) -> Webhook:
     """The injector's certificate: the one it has while that is good for RENEW_DAYS, else a new one under an authority made for it alone.
 
-    The authority's key is dropped at once: nothing else can be signed with it.
+    The authority's key is dropped at once: nothing else can be signed with it. The authority before stays in the bundle, since the
+    injector goes on with its old certificate until its mounted Secret follows, which takes a minute or two.
     """
     if kept is not None and anchor.days_left(kept.certificate, now) >= RENEW_DAYS:
         return kept
@@ -196,7 +197,17 @@ def webhook(kept: Webhook | None, control_ns: str, *, now: dt.datetime) -> Webho
     secret = leaf_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return Webhook(_pem(authority), _pem(leaf), secret.decode())
+    return Webhook(_pem(authority) + _before(kept), _pem(leaf), secret.decode())
+
+
+def _before(kept: Webhook | None) -> str:
+    """The newest authority of an earlier certificate."""
+    if kept is None:
+        return ""
+    try:
+        return _pem(x509.load_pem_x509_certificates(kept.authority.encode())[0])
+    except ValueError:
+        return ""
 
 
 def _named(name: str) -> x509.Name:

@@ -117,6 +117,15 @@ def test_the_webhooks_certificate_is_kept_while_it_is_good(days, kept):
     assert (trust.webhook(b.webhook(), "linkerd", now=b.NOW + dt.timedelta(days=days)) == b.webhook()) is kept
 
 
+def test_a_new_webhook_certificate_leaves_the_old_one_trusted_for_a_while():
+    first = b.webhook()
+    second = trust.webhook(first, "linkerd", now=b.NOW + dt.timedelta(days=310))
+    third = trust.webhook(second, "linkerd", now=b.NOW + dt.timedelta(days=620))
+    assert anchor.signed_by(first.certificate, second.authority)
+    assert anchor.signed_by(second.certificate, second.authority)
+    assert not anchor.signed_by(first.certificate, third.authority), "the bundle does not grow for ever"
+
+
 def test_the_webhooks_certificate_is_for_its_service_and_signed_by_its_authority():
     leaf = x509.load_pem_x509_certificate(b.webhook().certificate.encode())
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
