@@ -80,15 +80,21 @@ class Facts:
 
 
 async def gather(
-    client: kube.Client, control_ns: str, *, now: dt.datetime, pre: bool = False, kubeconfig: str | None = None
+    client: kube.Client,
+    control_ns: str,
+    *,
+    now: dt.datetime,
+    pre: bool = False,
+    proxy: bool = False,
+    kubeconfig: str | None = None,
 ) -> Facts:
-    """One look. With `pre` only what an installation needs is looked at."""
+    """One look. With `pre` only what an installation needs is looked at; with `proxy` every meshed pod too."""
     context = client.access.context
     try:
         version = str((await client.raw("GET", "/version")).get("gitVersion", ""))
         if pre:
             return await _before(client, control_ns, now, version)
-        return await _whole(client, control_ns, now, version, kubeconfig)
+        return await _whole(client, control_ns, now, version, kubeconfig, proxy=proxy)
     except IsthmusError as failed:
         return Facts(context, now, control_ns, error=failed.sentence)
 
@@ -123,7 +129,9 @@ async def _may(client: kube.Client, group: str, resource: str) -> bool:
     return bool(shape.part(said, "status").get("allowed"))
 
 
-async def _whole(client: kube.Client, control_ns: str, now: dt.datetime, version: str, kubeconfig: str | None) -> Facts:
+async def _whole(
+    client: kube.Client, control_ns: str, now: dt.datetime, version: str, kubeconfig: str | None, *, proxy: bool
+) -> Facts:
     # One gather per shape of answer keeps the types of each.
     config, roots = await asyncio.gather(
         client.get(ConfigMap, core.CONFIG, control_ns), client.get(ConfigMap, core.ROOTS, control_ns)
@@ -140,8 +148,8 @@ async def _whole(client: kube.Client, control_ns: str, now: dt.datetime, version
     ours = (control_ns, names.MULTICLUSTER_NS)
     deployments = [one for space in ours for one in await client.list(Deployment, space)]
     own = [one for space in ours for one in await client.list(Pod, space)]
-    meshed, mirrors, slices = await asyncio.gather(
-        client.list(Pod, None, {names.CONTROL_PLANE_NS_LABEL: control_ns}),
+    meshed = await client.list(Pod, None, {names.CONTROL_PLANE_NS_LABEL: control_ns}) if proxy else []
+    mirrors, slices = await asyncio.gather(
         client.list(Service, None, {names.MIRRORED_SERVICE: "true"}),
         client.list(EndpointSlice, None, {"endpointslice.kubernetes.io/managed-by": names.MANAGED_BY_SLICE}),
     )

@@ -47,7 +47,9 @@ def check(*, pre: bool, proxy: bool, wait: str, form: str, scope: scopes.Scope) 
     """Is the mesh well? What to do where it is not. Exits with 1 when a check fails, with 0 for warnings."""
     seconds = units.duration(wait, key="--wait", example='"30s"')
     where = access.load(scope.context, scope.kubeconfig)
-    results = asyncio.run(_look(where, scope, table.chosen(pre=pre, proxy=proxy), pre=pre, seconds=seconds))
+    results = asyncio.run(
+        _look(where, scope, table.chosen(pre=pre, proxy=proxy), pre=pre, proxy=proxy, seconds=seconds)
+    )
     click.echo(_json(results) if form == "json" else _text(results, short=form == "short"))
     return 1 if failed(results) else 0
 
@@ -58,7 +60,13 @@ def failed(results: Sequence[finding.Result]) -> bool:
 
 
 async def _look(
-    where: access.Access, scope: scopes.Scope, checks: Sequence[finding.Check], *, pre: bool, seconds: float
+    where: access.Access,
+    scope: scopes.Scope,
+    checks: Sequence[finding.Check],
+    *,
+    pre: bool,
+    proxy: bool,
+    seconds: float,
 ) -> list[finding.Result]:
     """Look until all is well or time is up; the last look counts."""
     end = time.monotonic() + seconds
@@ -66,7 +74,12 @@ async def _look(
         async with kube.Client(where, timeout=5.0) as client:
             while True:
                 seen = await facts.gather(
-                    client, scope.control_ns, now=dt.datetime.now(dt.UTC), pre=pre, kubeconfig=scope.kubeconfig
+                    client,
+                    scope.control_ns,
+                    now=dt.datetime.now(dt.UTC),
+                    pre=pre,
+                    proxy=proxy,
+                    kubeconfig=scope.kubeconfig,
                 )
                 results = table.judge(checks, seen)
                 if not failed(results) or time.monotonic() + AGAIN > end:

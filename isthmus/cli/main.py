@@ -7,6 +7,7 @@ Never here: what a command does.
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except errors.IsthmusError as refused:
+        if "--verbose" in (sys.argv if arguments is None else arguments):
+            traceback.print_exc()
         click.echo(f"{click.style('error:', fg='red')} {refused}", err=True)
         return refused.code
     except click.ClickException as wrong:

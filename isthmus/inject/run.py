@@ -6,6 +6,7 @@ Never here: decisions (see `api.answer`).
 """
 
 import argparse
+import asyncio
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from isthmus.kube import client as kube
 from isthmus.serve import runtime, web
 
 ADMIN_PORT = 9995
+LINGER = 3.0
+"""Seconds the webhook goes on answering once it is told to stop: until then the API server may still send it reviews."""
 TLS_DIR = "/var/run/linkerd/tls"
 CONFIG, ROOTS = "linkerd-config", "linkerd-identity-trust-roots"
 
@@ -71,6 +74,7 @@ async def _start(process: runtime.Runtime, options: Options, client: kube.Client
         return workload.annotations_of(found.metadata if found is not None else None)
 
     app = api.application(lambda: known.mesh, annotations, api.Meters(process.registry), process.log)
+    process.closing(lambda: asyncio.sleep(LINGER))
     process.spawn(web.serve(app, names.WEBHOOK_PORT, pathlib.Path(options.tls_dir), process.log), name="webhook")
 
 

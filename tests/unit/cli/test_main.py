@@ -7,6 +7,7 @@ import sys
 import click
 import pytest
 
+import isthmus
 from isthmus import errors
 from isthmus.cli import main, scope
 
@@ -103,3 +104,24 @@ def test_the_menu_starts_in_a_blink():
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(once() for _ in range(5)) < 0.25
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_names_our_program(capsys, shell):
+    assert main.main(["completion", shell]) == 0
+    assert "_ISTHMUS_COMPLETE" in capsys.readouterr().out
+
+
+def test_version_of_this_program_asks_no_cluster(capsys):
+    assert main.main(["version", "--client", "--short"]) == 0
+    assert capsys.readouterr().out.strip() == isthmus.__version__
+
+
+def test_verbose_shows_where_a_refusal_comes_from(word, capsys):
+    @word
+    @click.option("--verbose", is_flag=True)
+    def fail(verbose):
+        raise errors.IsthmusError("no")
+
+    main.main(["word", "--verbose"])
+    assert "Traceback" in capsys.readouterr().err
