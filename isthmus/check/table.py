@@ -100,7 +100,7 @@ MAIN: tuple[Check, ...] = (
         "issuer-lifetime",
         IDENTITY,
         "the issuer lasts 60 days or more",
-        "make a new issuer under the same anchor: isthmus upgrade --apply with the --identity-* files",
+        "isthmus upgrade --apply makes a new one where the trust folder holds its anchor; else give the --identity-* files",
         core.issuer_lasts,
     ),
     Check(

@@ -80,6 +80,8 @@ def settle(
 ) -> Trust:
     """The installation's certificates: the flags', else the cluster's, else a new issuer under the folder's anchor, made when missing.
 
+    A cluster's issuer with less than RENEW_DAYS left is made anew where the folder holds its anchor.
+
     Raises:
         BadValue: a file is missing or no certificate, or some but not all files are given.
         IsthmusError: issuer, key and anchors do not belong together, or are not valid now.
@@ -98,12 +100,31 @@ def settle(
             )
         return found
     if kept is not None:
-        return kept
+        return _renewed(kept, folder, now=now, trust_domain=trust_domain, control_ns=control_ns) or kept
     with _locked(folder):
         root, key, made = _folder_anchor(folder, now, trust_domain)
     issuer, issuer_key = anchor.issuer(root, key, trust_domain=trust_domain, control_ns=control_ns, now=now)
     origin = f"a new trust anchor, kept in {folder} for the next cluster" if made else f"the trust anchor in {folder}"
     return Trust(root, issuer, issuer_key, origin=origin)
+
+
+def _renewed(
+    kept: Trust, folder: pathlib.Path, *, now: dt.datetime, trust_domain: str, control_ns: str
+) -> Trust | None:
+    """A new issuer for a cluster whose own ends soon, where the folder holds the anchor it stands under; else None."""
+    if anchor.days_left(kept.issuer, now) >= RENEW_DAYS or not (folder / ANCHOR_FILE).exists():
+        return None
+    with _locked(folder):
+        root, key, _ = _folder_anchor(folder, now, trust_domain)
+    if root.strip() not in kept.anchors:
+        return None
+    issuer, issuer_key = anchor.issuer(root, key, trust_domain=trust_domain, control_ns=control_ns, now=now)
+    return Trust(
+        kept.anchors,
+        issuer,
+        issuer_key,
+        origin=f"a new issuer under the trust anchor in {folder}; the old one ends soon",
+    )
 
 
 def _read(what: str, path: str | None) -> str:

@@ -49,6 +49,25 @@ def test_a_cluster_keeps_what_it_has_and_the_folder_is_left_alone(tmp_path):
     assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.parametrize(
+    ("days", "own_folder", "renewed"),
+    [
+        pytest.param(300, True, False, id="good for long"),
+        pytest.param(310, True, True, id="ends soon"),
+        pytest.param(400, True, True, id="has ended"),
+        pytest.param(310, False, False, id="under somebody else's anchor"),
+    ],
+)
+def test_an_issuer_that_ends_soon_is_made_anew_under_the_same_anchor(tmp_path, days, own_folder, renewed):
+    first = settle(tmp_path / "t")
+    folder = tmp_path / ("t" if own_folder else "other")
+    later = b.NOW + dt.timedelta(days=days)
+    found = settle(folder, kept=first, now=later)
+    assert (found.issuer != first.issuer) is renewed
+    assert found.anchors == first.anchors
+    assert not renewed or anchor.problem(found.anchors, found.issuer, found.key, later) == ""
+
+
 def given(tmp_path, anchors=None, issuer=None, key=None) -> trust.Files:
     whole = b.certificates()
     paths = []
