@@ -5,6 +5,7 @@
 pub(crate) mod make;
 pub(crate) mod world;
 
+mod chaos;
 mod http1;
 mod http2;
 mod limits;

@@ -165,7 +165,10 @@ pub(crate) fn classify(x: &Exchange) -> bool {
     if x.facts.has(Facts::GRPC) && x.grpc != u8::MAX {
         return !matches!(x.grpc, 2 | 4 | 7 | 13 | 14 | 15);
     }
-    !(500..600).contains(&x.status)
+    if x.failures.is_empty() {
+        return !(500..600).contains(&x.status);
+    }
+    !x.failures.iter().any(|&(low, high)| (low..=high).contains(&x.status))
 }
 
 pub(crate) fn borrowed(labels: &[(String, String)]) -> Vec<(&str, &str)> {
@@ -185,6 +188,7 @@ impl Engine {
         let error = fault.map_or("", Fault::label);
         self.tally.answered(x.series, x, micros, error);
         self.tally.answered(x.backend_series, x, micros, error);
+        self.tally.answered(x.profile_series, x, micros, error);
     }
 
     fn count_fault(&mut self, x: &Exchange, fault: &Fault) {

@@ -83,7 +83,7 @@ pub struct Rule {
     pub split: Split,
     /// The route resource.
     pub route: Meta,
-    /// `rt_*` labels of a service profile's route; empty otherwise.
+    /// `rt_*` labels (without the prefix) of a service profile's route; empty otherwise.
     pub profile_labels: Labels,
     /// Status codes that count as failures; empty: 5xx. Inclusive ranges, from a profile's response classes.
     pub failures: Box<[(u16, u16)]>,

@@ -154,6 +154,9 @@ impl Flags {
     /// Counts as one of its endpoint's connections being made.
     pub(crate) const DIALING: Flags = Flags(1 << 13);
 
+    /// Among its endpoint's unused connections.
+    pub(crate) const POOLED: Flags = Flags(1 << 14);
+
     #[inline]
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

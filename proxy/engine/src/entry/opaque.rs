@@ -60,7 +60,7 @@ impl Engine {
         let target = self.info(key)?.target;
         match self.pick_opaque(target) {
             Picked::Endpoint(endpoint, _) => Some(endpoint),
-            Picked::Wait(path) => {
+            Picked::Wait(path, _) => {
                 if let Some(path) = self.routes.paths.get_mut(path) {
                     path.joining.push(key);
                 }
@@ -88,8 +88,8 @@ impl Engine {
     pub(crate) fn opaque_joined(&mut self, key: Key<Conn>, from: Key<Conn>) {
         self.alarm(key, 0);
         let at = self.conns.get(key).map_or(Key::NONE, |conn| conn.endpoint);
-        if let Some(endpoint) = self.routes.endpoints.get_mut(at) {
-            endpoint.failures = 0;
+        if self.routes.endpoints.get_mut(at).is_some_and(|endpoint| std::mem::take(&mut endpoint.failures) > 0) {
+            self.gate_checked(at);
         }
         let Some(accepted) = self.conns.get_mut(from) else { return self.kill(key, true) };
         accepted.state = State::Opaque(key);

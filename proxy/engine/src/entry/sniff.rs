@@ -98,6 +98,15 @@ impl Engine {
             return self.alarm(key, 5_000);
         };
         let protocol = table.protocol;
+        let name = match protocol {
+            Outbound::Detect(_) => "detect",
+            Outbound::Http1 => "http/1",
+            Outbound::Http2 | Outbound::Grpc => "http/2",
+            Outbound::Opaque => "opaq",
+            Outbound::Tls => "tls",
+            Outbound::Refuse(_) => "refused",
+        };
+        self.tally.protocol(name, &table.parent);
         self.tally.opened(&mut self.conns, &self.ports, key);
         match protocol {
             Outbound::Detect(limit) => self.look(key, limit, true),
@@ -264,6 +273,14 @@ impl Engine {
         };
         if let Some(sniff) = self.sniff(key) {
             sniff.session = Some(header.session);
+        }
+        if let Some(info) = self.conns.get(key).and_then(|conn| conn.info.as_deref()) {
+            let session = match header.session {
+                Session::Opaque => "",
+                Session::Http1 => "http/1",
+                Session::Http2 => "http/2",
+            };
+            self.tally.transport_header(info, header.port, header.name, session);
         }
         let Some(info) = self.info(key) else { return used };
         if !header.name.is_empty() {

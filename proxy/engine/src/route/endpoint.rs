@@ -39,6 +39,8 @@ pub(crate) struct Endpoint {
     /// Connect failures in a row, and until when (ms) it is left alone.
     pub(crate) failures: u32,
     pub(crate) avoid_until: u64,
+    /// Has served HTTP: when it could not be reached it is probed.
+    pub(crate) requested: bool,
     pub(crate) breaker: Breaker,
     /// TLS client configuration and the certificate epoch it was made in.
     pub(crate) client: Option<(u32, Arc<rustls::ClientConfig>)>,
@@ -70,6 +72,7 @@ impl Endpoint {
             dialing1: 0,
             failures: 0,
             avoid_until: 0,
+            requested: false,
             breaker: Breaker::new(),
             client: None,
             users: 0,

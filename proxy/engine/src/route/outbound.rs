@@ -104,6 +104,9 @@ impl Engine {
         if first {
             x.facts.set(Facts::ADMITTED);
             self.set_deadlines(ex, &rule.timeouts);
+            if !rule.profile_labels.is_empty() || !rule.failures.is_empty() {
+                self.profile_series(ex, key, table, rule, index as u16);
+            }
             if let Err(fault) = self.answering_filters(ex, &rule.filters, head) {
                 return Outcome::Fail(fault);
             }
@@ -133,10 +136,11 @@ impl Engine {
         let (at, arm) = match self.routes.pick(key, table, &rule.split, &mut self.dice, when) {
             Picked::Endpoint(at, arm) => (at, arm),
             Picked::Fail(fault) => return Err(Outcome::Fail(fault)),
-            Picked::Wait(path) => {
+            Picked::Wait(path, failfast) => {
                 if let Some(path) = self.routes.paths.get_mut(path) {
                     path.waiting.push(ex);
                 }
+                self.fail_fast_after(ex, failfast);
                 return Err(Outcome::Wait);
             }
         };

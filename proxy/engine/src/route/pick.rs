@@ -19,8 +19,8 @@ use table::outbound::{self as spec, Arm, BackendKind, Split};
 pub(crate) enum Picked {
     /// This endpoint, by this arm of the split.
     Endpoint(Key<Endpoint>, u16),
-    /// Nobody is ready: wait for this path.
-    Wait(Key<Path>),
+    /// Nobody is ready: wait for this path, so many milliseconds.
+    Wait(Key<Path>, u64),
     /// Nothing to wait for.
     Fail(Fault),
 }
@@ -70,6 +70,8 @@ impl Routes {
         if !forward.is_none() {
             return Picked::Endpoint(forward, index as u16);
         }
+        let failfast = table.backends.get(backend).map_or(0, |b| b.failfast.as_millis() as u64);
+        let when = if failfast > 0 { When { failfast, ..when } } else { when };
         pick_path(paths, endpoints, path, dice, when, index as u16)
     }
 }
@@ -103,7 +105,11 @@ fn pick_path(
     if path.empty_since == 0 {
         path.empty_since = millis.max(1);
     }
-    if millis > path.empty_since + when.failfast { Picked::Fail(Fault::Failfast) } else { Picked::Wait(key) }
+    if millis > path.empty_since + when.failfast {
+        Picked::Fail(Fault::Failfast)
+    } else {
+        Picked::Wait(key, when.failfast)
+    }
 }
 
 fn backend_ready(backends: &[Backend], paths: &Slab<Path>, endpoints: &Slab<Endpoint>, arm: &Arm, when: When) -> bool {
@@ -157,6 +163,7 @@ impl Engine {
         let (Some(x), Some(endpoint)) = (self.exchanges.get_mut(ex), self.routes.endpoints.get_mut(at)) else { return };
         x.endpoint = at;
         endpoint.users += 1;
+        endpoint.requested = true;
         let outbound = endpoint.outbound;
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.start(id);

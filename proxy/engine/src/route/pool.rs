@@ -8,7 +8,7 @@ use crate::base::conn::{Conn, Flags, Role, State};
 use crate::base::slab::Key;
 use crate::base::wheel::Timer;
 use crate::config::Side;
-use crate::engine::Engine;
+use crate::engine::{Engine, Life};
 use crate::route::endpoint::Endpoint;
 use crate::traffic::fault::Fault;
 use crate::traffic::h1::Client1;
@@ -84,20 +84,37 @@ impl Engine {
         while let Some(conn) = endpoint.idle.pop() {
             if let Some(found) = self.conns.get_mut(conn) {
                 endpoint.idle_live -= 1;
+                found.flags.clear(Flags::POOLED);
                 found.alarm.at = 0;
                 return Found::Ready(conn);
             }
         }
-        match self.dial(key, session, State::Client1(Client1::default())) {
-            Ok(conn) => {
-                if let (Some(conn), Some(endpoint)) = (self.conns.get_mut(conn), self.routes.endpoints.get_mut(key)) {
-                    conn.flags.set(Flags::DIALING);
-                    endpoint.dialing1 += 1;
-                }
-                Found::Wait
-            }
+        match self.dial_h1(key, session) {
+            Ok(()) => Found::Wait,
             Err(fault) => Found::Failed(fault),
         }
+    }
+
+    fn dial_h1(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
+        let conn = self.dial(key, session, State::Client1(Client1::default()))?;
+        if let (Some(conn), Some(endpoint)) = (self.conns.get_mut(conn), self.routes.endpoints.get_mut(key)) {
+            conn.flags.set(Flags::DIALING);
+            endpoint.dialing1 += 1;
+        }
+        Ok(())
+    }
+
+    /// Tries an endpoint that could not be reached, so that no request has to. True: on its way.
+    fn probe(&mut self, at: Key<Endpoint>) -> bool {
+        let Some(endpoint) = self.routes.endpoints.get(at) else { return false };
+        if endpoint.failures == 0 || !endpoint.requested || endpoint.retired || self.life != Life::Serving {
+            return false;
+        }
+        if !endpoint.upgrades() {
+            return self.dial_h1(at, Session::Http1).is_ok();
+        }
+        let making = endpoint.links.iter().any(|&link| self.conns.has(link));
+        making || self.dial_link(at, Session::Http2).is_ok()
     }
 
     /// Begins a connection; what must come first on it is in its buffers already.
@@ -146,8 +163,12 @@ impl Engine {
         let dialing = conn.flags.has(Flags::DIALING);
         conn.flags.clear(Flags::DIALING);
         let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
-        endpoint.failures = 0;
+        let failed = std::mem::take(&mut endpoint.failures) > 0;
         endpoint.avoid_until = 0;
+        if failed {
+            self.gate_checked(at);
+        }
+        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
         if !h1 {
             let waiting = std::mem::take(&mut endpoint.waiting2);
             self.io.retry.extend(waiting);
@@ -174,6 +195,9 @@ impl Engine {
         }
         endpoint.idle.push(key);
         endpoint.idle_live += 1;
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags.set(Flags::POOLED);
+        }
         while let Some(next) = endpoint.waiting1.pop_front() {
             // Some have given up waiting.
             if self.exchanges.get(next).is_some_and(|x| x.waiting.is_some()) {
@@ -227,16 +251,23 @@ impl Engine {
 
     /// An endpoint's time of being left alone, or its breaker's, is over.
     pub(crate) fn endpoint_alarm(&mut self, at: Key<Endpoint>) {
-        let (millis, now) = (self.millis(), self.now);
+        let millis = self.millis();
         let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
         if endpoint.avoid_until > millis {
             return;
         }
         endpoint.avoid_until = 0;
-        if endpoint.breaker.wake().is_some_and(|at| at > now) {
-            return;
+        if !self.probe(at) {
+            self.gate_checked(at);
         }
-        self.set_ready(at, true);
+    }
+
+    /// Ready again, unless its breaker says otherwise.
+    pub(crate) fn gate_checked(&mut self, at: Key<Endpoint>) {
+        let now = self.now;
+        if self.routes.endpoints.get(at).is_some_and(|endpoint| endpoint.breaker.wake().is_none_or(|at| at <= now)) {
+            self.set_ready(at, true);
+        }
     }
 
     pub(crate) fn set_ready(&mut self, at: Key<Endpoint>, ready: bool) {

@@ -137,6 +137,37 @@ fn a_dead_endpoint_is_avoided_without_a_failure() {
 }
 
 #[test]
+fn an_endpoint_that_comes_back_is_found_by_a_probe() {
+    let mut world = pair(11);
+    world.paths.insert(PathId(1), endpoints(&[plain("10.0.0.8:1"), meshed("10.0.0.2:8080", "b.test")]));
+    let client = world.connect(0, "10.1.0.1:80");
+    for _ in 0..20 {
+        call(&mut world, client, "10.0.0.2:8080", ASK);
+    }
+    assert_eq!(world.metric(0, "outbound_http_balancer_endpoints", &["ready"]), 1.0, "the dead one was tried");
+    world.listen("10.0.0.8:1");
+    world.pass(Duration::from_secs(2));
+    assert!(world.accept("10.0.0.8:1").is_some(), "connected without a request");
+    assert_eq!(world.metric(0, "outbound_http_balancer_endpoints", &["ready"]), 2.0);
+}
+
+#[test]
+fn a_profile_says_what_a_failure_is() {
+    let mut world = pair(12);
+    let mut routed = target(vec![balanced(1)], &[1]);
+    let mut profile = rule(arms(&[1]));
+    profile.profile_labels = Arc::from([(Arc::from("route"), Arc::from("/x"))]);
+    profile.failures = Box::new([(200, 299)]);
+    routed.http = out::Routes { rules: Box::new([profile]), trivial: true };
+    world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(routed));
+    let client = world.connect(0, "10.1.0.1:80");
+    call(&mut world, client, "10.0.0.2:8080", ASK);
+    let labels = ["dst=\"web.ns.svc.cluster.local:80\"", "rt_route=\"/x\""];
+    assert_eq!(world.metric(0, "route_request_total", &labels), 1.0);
+    assert_eq!(world.metric(0, "route_response_total", &[labels[1], "classification=\"failure\""]), 1.0);
+}
+
+#[test]
 fn a_wrong_identity_gets_no_request() {
     let mut world = pair(6);
     world.paths.insert(PathId(1), endpoints(&[meshed("10.0.0.2:8080", "c.test")]));

@@ -26,6 +26,13 @@ static GRPC: Families = Families {
     classified: false,
 };
 
+static PROFILE: Families = Families {
+    requests: &families::ROUTE_REQUEST_TOTAL,
+    responses: &families::ROUTE_RESPONSE_TOTAL,
+    latency: Some(&families::ROUTE_RESPONSE_LATENCY_MS),
+    classified: true,
+};
+
 /// Endpoints of a path, as told last.
 pub(crate) struct Members {
     ready: Gauge,
@@ -45,7 +52,7 @@ pub(crate) fn endpoint_labels(labels: &mut Labels, endpoint: &Endpoint) {
 }
 
 /// P or B.
-fn resource(labels: &mut Labels, prefix: &str, meta: &Meta) {
+pub(crate) fn resource(labels: &mut Labels, prefix: &str, meta: &Meta) {
     let port = if meta.port == 0 { String::new() } else { meta.port.to_string() };
     for (name, value) in [
         ("group", &*meta.group),
@@ -123,6 +130,40 @@ impl Engine {
             }
         };
         x.backend_series = series;
+        self.tally.began(series);
+    }
+
+    /// A request goes by a route of a service profile.
+    pub(crate) fn profile_series(
+        &mut self,
+        ex: Key<Exchange>,
+        key: Key<Target>,
+        table: &spec::Target,
+        rule: &Rule,
+        index: u16,
+    ) {
+        let (Some(x), Some(target)) = (self.exchanges.get_mut(ex), self.routes.targets.get_mut(key)) else { return };
+        x.failures = rule.failures.clone();
+        if rule.profile_labels.is_empty() {
+            return;
+        }
+        // No arm has this number.
+        let name = (index, u16::MAX);
+        let series = match target.series.iter().find(|(known, _)| *known == name) {
+            Some(&(_, series)) => series,
+            None => {
+                let mut labels = Labels::new();
+                label(&mut labels, "direction", "outbound");
+                label(&mut labels, "dst", table.logical.as_deref().unwrap_or(""));
+                for (name, value) in rule.profile_labels.iter() {
+                    label(&mut labels, &format!("rt_{name}"), &**value);
+                }
+                let series = self.tally.series(labels, PROFILE);
+                target.series.push((name, series));
+                series
+            }
+        };
+        x.profile_series = series;
         self.tally.began(series);
     }
 

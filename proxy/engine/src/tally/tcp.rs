@@ -165,6 +165,23 @@ impl Tally {
         }
     }
 
+    /// A connection came with a transport header.
+    pub(crate) fn transport_header(&mut self, info: &Info, port: u16, name: &str, session: &str) {
+        let client = if let Tls::Mesh(Some(client)) = &info.tls { &**client } else { "" };
+        let port = port.to_string();
+        let labels =
+            [("session_protocol", session), ("target_port", &port), ("target_name", name), ("client_id", client)];
+        self.shard.add(self.registry.counter(&families::INBOUND_TRANSPORT_HEADERS_TOTAL, &labels), 1);
+    }
+
+    /// It is known what an outbound connection speaks.
+    pub(crate) fn protocol(&mut self, protocol: &str, parent: &table::Meta) {
+        let mut labels = Labels::new();
+        label(&mut labels, "protocol", protocol);
+        super::outbound::resource(&mut labels, "parent", parent);
+        self.shard.add(self.registry.counter(&families::OUTBOUND_PROTOCOL_CONNECTIONS_TOTAL, &borrowed(&labels)), 1);
+    }
+
     /// An opaque connection was let in, refused, or cut by a newer policy.
     pub(crate) fn tcp_authz(&mut self, info: &Info, policy: &Server, allowed: Option<bool>, cut: bool) {
         let mut labels = Labels::new();

@@ -162,6 +162,10 @@ pub(crate) struct Exchange {
     /// Series: of the inbound rule, or of the outbound rule and backend; `u32::MAX`: none.
     pub(crate) series: u32,
     pub(crate) backend_series: u32,
+    /// Of the service profile's route.
+    pub(crate) profile_series: u32,
+    /// Status codes that count as failures; empty: 5xx.
+    pub(crate) failures: Box<[(u16, u16)]>,
     pub(crate) waiting: Option<Box<Waiting>>,
     pub(crate) edits: Vec<HeaderEdits>,
     pub(crate) alarm: Alarm,
@@ -189,6 +193,8 @@ impl Exchange {
             orig: None,
             series: u32::MAX,
             backend_series: u32::MAX,
+            profile_series: u32::MAX,
+            failures: Box::default(),
             waiting: None,
             edits: Vec::new(),
             alarm: Alarm::default(),

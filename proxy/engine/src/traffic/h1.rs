@@ -363,9 +363,9 @@ impl Engine {
     pub(crate) fn client1_gone(&mut self, key: Key<Conn>, conn: &Conn, client: &Client1) {
         if conn.flags.has(Flags::DIALING) {
             self.dial_failed(conn.endpoint, true);
-        } else if client.ex.is_none() {
+        } else if conn.flags.has(Flags::POOLED) {
             self.h1_unkept(conn.endpoint);
-        } else {
+        } else if !client.ex.is_none() {
             self.detach_up(client.ex, key);
             self.fail(client.ex, &Fault::Io);
         }

@@ -124,20 +124,24 @@ impl Engine {
 
     /// Keeps the head of a request that waits, and sees to it that it does not wait for ever.
     pub(crate) fn keep_waiting(&mut self, ex: Key<Exchange>, waiting: Box<Waiting>) {
-        let now = self.millis();
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         x.waiting = Some(waiting);
         if !x.facts.has(Facts::QUEUED) {
             x.facts.set(Facts::QUEUED);
             self.tally.queued += 1;
         }
-        if x.deadlines.failfast == 0 {
-            let side = if x.facts.has(Facts::OUTBOUND) || x.facts.has(Facts::GATEWAY) {
-                &self.config.outbound_side
-            } else {
-                &self.config.inbound_side
-            };
-            x.deadlines.failfast = now + (side.failfast.as_millis() as u64).max(1);
+        let outbound = x.facts.has(Facts::OUTBOUND) || x.facts.has(Facts::GATEWAY);
+        let limit = self.side(outbound).failfast.as_millis() as u64;
+        self.fail_fast_after(ex, limit);
+    }
+
+    /// A request that waits fails after so many milliseconds, counted from its first wait.
+    pub(crate) fn fail_fast_after(&mut self, ex: Key<Exchange>, limit: u64) {
+        let now = self.millis();
+        if let Some(x) = self.exchanges.get_mut(ex)
+            && x.deadlines.failfast == 0
+        {
+            x.deadlines.failfast = now + limit.max(1);
             self.arm(ex);
         }
     }
