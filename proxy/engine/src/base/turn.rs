@@ -258,6 +258,7 @@ impl Engine {
     /// Takes a connection out at once and tells everybody who counted on it.
     pub(crate) fn kill(&mut self, key: Key<Conn>, reset: bool) {
         let Some(mut conn) = self.conns.remove(key) else { return };
+        self.h1_again(key, &mut conn);
         self.tally.closed(&conn);
         if conn.role.accepted() {
             self.tally.accepted -= 1;

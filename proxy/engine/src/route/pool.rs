@@ -104,6 +104,26 @@ impl Engine {
         Ok(())
     }
 
+    /// A kept connection ended in the very turn a request was put on it: not a byte of it is sent, so it moves to a new one.
+    pub(crate) fn h1_again(&mut self, key: Key<Conn>, old: &mut Conn) {
+        let State::Client1(client) = &mut old.state else { return };
+        let unsent = !old.out.is_empty() && old.sent == 0 && old.wire.is_empty();
+        if client.ex.is_none() || client.headed || client.interim > 0 || !old.flags.has(Flags::UP) || !unsent {
+            return;
+        }
+        if self.exchanges.get(client.ex).is_none_or(|x| x.up != key) {
+            return;
+        }
+        let Ok(fresh) = self.dial(old.endpoint, Session::Http1, State::Linger) else { return };
+        let (Some(conn), Some(x)) = (self.conns.get_mut(fresh), self.exchanges.get_mut(client.ex)) else { return };
+        conn.out.extend_from_slice(&old.out);
+        conn.state = State::Client1(std::mem::take(client));
+        if x.req.paused {
+            conn.flags.set(Flags::PRESSED);
+        }
+        x.up = fresh;
+    }
+
     /// Tries an endpoint that could not be reached, so that no request has to. True: on its way.
     fn probe(&mut self, at: Key<Endpoint>) -> bool {
         let Some(endpoint) = self.routes.endpoints.get(at) else { return false };
@@ -160,6 +180,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let at = conn.endpoint;
         let h1 = matches!(conn.state, State::Client1(_));
+        let taken = matches!(&conn.state, State::Client1(client) if !client.ex.is_none());
         let dialing = conn.flags.has(Flags::DIALING);
         conn.flags.clear(Flags::DIALING);
         let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
@@ -178,7 +199,9 @@ impl Engine {
         if dialing {
             endpoint.dialing1 -= 1;
         }
-        self.h1_free(key, at);
+        if !taken {
+            self.h1_free(key, at);
+        }
     }
 
     /// An HTTP/1 connection has nothing to do: whoever waits gets it, else it is kept for a while.

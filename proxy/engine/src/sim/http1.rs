@@ -209,6 +209,27 @@ fn a_server_that_breaks_off_is_told_apart() {
 }
 
 #[test]
+fn a_kept_connection_that_ends_as_a_request_is_put_on_it_costs_nothing() {
+    let mut world = pair(14);
+    let client = world.connect_in(1, "10.7.0.1:9", "10.0.0.2:8080");
+    world.write(client, ASK);
+    world.run();
+    let server = world.accept("10.0.0.2:8080").expect("dialed");
+    world.write(server, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    world.run();
+    world.text(client);
+    world.write(client, "POST / HTTP/1.1\r\nhost: web\r\ncontent-length: 2\r\n\r\n");
+    world.write(client, "hi");
+    world.finish(server);
+    world.run();
+    let fresh = world.accept("10.0.0.2:8080").expect("dialed again");
+    assert!(world.text(fresh).ends_with("\r\n\r\nhi"));
+    world.write(fresh, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    world.run();
+    assert!(world.text(client).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
 fn a_client_that_leaves_takes_its_request_along() {
     let (mut world, client, server, _) = one(8, ASK);
     world.reset(client);
