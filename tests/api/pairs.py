@@ -136,6 +136,12 @@ async def _give_address(client: kube.Client) -> None:
     await client.raw("PATCH", path, ingress, content_type="application/merge-patch+json")
 
 
+async def gateway_address(client: kube.Client) -> str:
+    """The address the gateway Service has now: the one written by hand, or the lab's own."""
+    found = await client.raw("GET", f"/api/v1/namespaces/{names.MULTICLUSTER_NS}/services/linkerd-gateway")
+    return str(found["status"]["loadBalancer"]["ingress"][0]["ip"])
+
+
 def labels(obj: store.Object) -> dict[str, str]:
     return cast("dict[str, str]", (obj.metadata.labels if obj.metadata else None) or {})
 

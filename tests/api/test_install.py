@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from lightkube.resources.core_v1 import Namespace
 
 from isthmus import names
 from isthmus.install import manifest
 from isthmus.kube import client as kube
-from tests.api import plane
+from tests.api import pairs, plane
 
 Doc = dict[str, Any]
 PART_OF = f"{names.PART_OF_LABEL}={names.PART_OF}"
@@ -104,9 +105,14 @@ async def test_beside_another_mesh_nothing_is_done(client: kube.Client, person: 
         assert await ours(client) == {}
         assert not person.trust.exists()
     finally:
-        # Without nodes nothing else is in it, so the namespace goes at once.
         await client.delete_dict({**config})
         await client.delete_dict(space)
+        await pairs.until(lambda: gone(client, "linkerd"), "the namespace's end", limit=60)
+
+
+async def gone(client: kube.Client, namespace: str) -> bool:
+    """Nothing can be created in a namespace on its way out."""
+    return await client.get(Namespace, namespace) is None
 
 
 async def test_definitions_of_others_stay_theirs(client: kube.Client, person: Person):

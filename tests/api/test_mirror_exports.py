@@ -63,7 +63,7 @@ async def test_a_mirror_on_the_real_api(east: kube.Client, west: kube.Client) ->
     assert not cast("object", mirror.spec.selector) and mirror.spec.clusterIP not in (None, "None")
     assert pairs.labels(mirror) == {"app": "whole", names.MIRRORED_SERVICE: "true", names.CLUSTER_NAME: "west"}
     assert pairs.annotations(piece)[names.REMOTE_FQ_NAME] == f"whole.{NAMESPACE}.svc.cluster.local"
-    assert [e.addresses for e in piece.endpoints or ()] == [["10.99.200.1"]]
+    assert [e.addresses for e in piece.endpoints or ()] == [[await pairs.gateway_address(west)]]
     assert [(p.name, p.port) for p in piece.ports or ()] == [("http", 4143)]
 
 

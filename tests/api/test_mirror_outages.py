@@ -121,6 +121,7 @@ async def test_a_second_link_to_a_cluster_is_refused_and_harmless(
     linked: None, east: kube.Client, west: kube.Client
 ) -> None:
     await export(east, west, "first")
+    await asyncio.sleep(1.1)  # the older Link stays; Kubernetes' stamps tell seconds apart, no less
     await east.apply_dict(link("twin", "west"))
 
     async def refused() -> bool:
