@@ -117,7 +117,12 @@ def test_an_interrupted_up_cleans_after_itself(tmp_path: pathlib.Path) -> None:
     own.dir.mkdir()
     with unchanged(own):
         up = subprocess.Popen(
-            [sys.executable, "-m", "isthmus.cli.lab", "up"], stderr=subprocess.PIPE, text=True, env=own.env
+            [sys.executable, "-m", "isthmus.cli.lab", "up"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=own.env,
+            # A shell starts what it puts in the background deaf to SIGINT; a person's terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
         assert up.stderr
         next(said for said in up.stderr if "network and keys" in said)
