@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 CLUSTER_DOMAIN = "cluster.local"
 CONTROL_NS = "linkerd"
-VIZ_NS = "linkerd-viz"
 MULTICLUSTER_NS = "linkerd-multicluster"
 
 INBOUND_PORT = 4143
-OUTBOUND_PORT = 4140
-CONTROL_PORT = 4190
 ADMIN_PORT = 4191
 DESTINATION_PORT = 8086
 POLICY_PORT = 8090

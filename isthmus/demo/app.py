@@ -71,8 +71,9 @@ def client(image: str, *, rps: int, connections: int) -> list[Doc]:
     return [_account(CLIENT), _deployment(CLIENT, {"app": CLIENT}, container, {})]
 
 
-def route(weights: dict[str, int]) -> Doc:
-    """The split: an HTTPRoute on `backend-svc` with a weight for each backend Service."""
+def split(target: str, *, here: int, there: int) -> Doc:
+    """The split: an HTTPRoute on `backend-svc` with a weight for the Service itself and for the mirror of `target`'s."""
+    weights = {SERVICE: here, names.mirror(SERVICE, target): there}
     refs = [{"name": name, "port": PORT, "weight": weight} for name, weight in weights.items()]
     return {
         "apiVersion": "policy.linkerd.io/v1beta3",

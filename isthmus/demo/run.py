@@ -55,8 +55,7 @@ async def show(options: Options, clock: Callable[[], float] = time.monotonic) ->
     try:
         await _deploy(source, target, options)
         pod = await _client_pod(source, clock)
-        even = story.migration(options.phase_seconds)[1]
-        await source.apply_dict(app.route(even.weights))
+        await source.apply_dict(app.split(options.target, here=50, there=50))
         await _both_answer(source, pod, options, clock)
         first = clock() - began
         table.say(f"both clusters answer, {first:.1f} s after the first object was applied")
@@ -127,8 +126,7 @@ async def _both_answer(cluster: client.Client, pod: str, options: Options, clock
 async def _play(
     cluster: client.Client, pod: str, phase: story.Phase, options: Options, clock: Callable[[], float]
 ) -> None:
-    weights = {app.SERVICE: phase.east, names.mirror(app.SERVICE, options.target): phase.west}
-    await cluster.apply_dict(app.route(weights))
+    await cluster.apply_dict(app.split(options.target, here=phase.east, there=phase.west))
     await asyncio.sleep(1.0)  # one period of the client: what is shown below was sent under these weights
     before, then = await _scrape(cluster, pod, options), clock()
     end = then + phase.seconds
@@ -170,7 +168,7 @@ def manifests(options: Options, part: str, weights: str) -> str:
         east, _, west = weights.partition("/")
         if not (east.isdigit() and west.isdigit()) or int(east) + int(west) == 0:
             raise errors.BadValue("--weights", weights, "50/50")
-        docs = [app.route({app.SERVICE: int(east), names.mirror(app.SERVICE, options.target): int(west)})]
+        docs = [app.split(options.target, here=int(east), there=int(west))]
     elif part == "target":
         docs = [app.namespace(), *app.backend(options.target, options.image, exported=True)]
     else:

@@ -5,19 +5,16 @@ import pytest
 from isthmus.demo import app, story
 
 
-@pytest.mark.parametrize(("index", "share"), [(0, 0.0), (1, 0.5), (2, 1.0), (3, 0.5)])
-def test_migration_moves_everything_and_comes_back(index: int, share: float) -> None:
-    assert story.migration(5)[index].expected_west == share
+def test_migration_moves_everything_and_comes_back() -> None:
+    phases = story.migration(5)
+    assert [(p.east, p.west) for p in phases] == [(100, 0), (50, 50), (0, 100), (50, 50)]
+    assert {p.seconds for p in phases} == {5}
 
 
-def test_tolerance_shrinks_with_the_number_of_requests() -> None:
-    assert story.tolerance(10_000) == pytest.approx(0.025)
-    assert story.tolerance(0) > story.tolerance(100)
-
-
-def test_the_route_names_the_mirror() -> None:
-    refs = app.route(story.migration(1)[1].weights)["spec"]["rules"][0]["backendRefs"]
-    assert [(r["name"], r["weight"]) for r in refs] == [("backend-svc", 50), ("backend-svc-west", 50)]
+@pytest.mark.parametrize("target", ["west", "north"])
+def test_the_split_names_the_targets_mirror(target: str) -> None:
+    refs = app.split(target, here=80, there=20)["spec"]["rules"][0]["backendRefs"]
+    assert [(r["name"], r["weight"]) for r in refs] == [("backend-svc", 80), (f"backend-svc-{target}", 20)]
 
 
 @pytest.mark.parametrize("exported", [True, False])
