@@ -58,6 +58,7 @@ def start_haproxy(folder: pathlib.Path, stage: pods.Pods) -> list[pods.Child]:
     for path in (haproxy.origin(folder, ORIGIN), *files, folder / "leaf.pem", folder / "ca.pem"):
         path.chmod(0o644)
     drop = ["setpriv", f"--reuid={pods.UID}", f"--regid={pods.UID}", "--clear-groups", "--pdeathsig=KILL"]
+    drop += ["env", "--chdir=/"]  # HAProxy returns to the folder it was started in, which that user may not enter
     server.start("origin", "haproxy", "-f", str(folder / "origin.cfg"))
     pair = [client.start("haproxy", *drop, "haproxy", "-f", str(files[0]))]
     pair.append(server.start("haproxy", *drop, "haproxy", "-f", str(files[1])))
