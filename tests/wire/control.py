@@ -1,7 +1,8 @@
 """A control plane that says what a file says: identity, destination and policy on one port, for one pod.
 
 In: `control.py PORT STATE_FILE CA_FOLDER`; the file is JSON (see `world.State`) and is read again when it changes.
-Out: certificates signed with the folder's root, and one stream per question that follows the file.
+Out: certificates signed with the folder's root, and one stream per question that follows the file. An answer is either short (see
+`world`) or `{"proto": {...}}`: the whole message in protobuf's JSON form, so that a test can say everything the API can.
 Run as a child process in a pod's network namespace; never imported by tests. Streams are bounded by the proxy that opens them.
 """
 
@@ -14,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import google.protobuf.json_format
 import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -60,6 +62,13 @@ class File:
                 await self.changed.wait_for(lambda seen=seen: self.stamp != seen)
 
 
+def whole(said: Any, message: Any) -> Any:
+    """The message that `said` spells out; None when it is a short form."""
+    if not isinstance(said, dict) or "proto" not in said:
+        return None
+    return google.protobuf.json_format.ParseDict(said["proto"], message)
+
+
 def ip(text: str) -> net_pb2.IPAddress:
     return net_pb2.IPAddress(ipv4=int(ipaddress.IPv4Address(text)))
 
@@ -79,7 +88,8 @@ def default(name: str) -> meta_pb2.Metadata:
 
 
 def weighted(said: Said) -> destination_pb2.WeightedAddr:
-    out = destination_pb2.WeightedAddr(addr=tcp(said["addr"]), weight=10_000, metric_labels=said.get("labels", {}))
+    weight = said.get("weight", 10_000)
+    out = destination_pb2.WeightedAddr(addr=tcp(said["addr"]), weight=weight, metric_labels=said.get("labels", {}))
     if said.get("id"):
         out.tls_identity.dns_like_identity.name = said["id"]
         out.tls_identity.server_name.name = said["id"]
@@ -130,6 +140,8 @@ def opaque(split: dict[str, int]) -> outbound_pb2.ProxyProtocol.Opaque:
 
 
 def policy(said: Said) -> outbound_pb2.OutboundPolicy:
+    if spelled := whole(said, outbound_pb2.OutboundPolicy()):
+        return spelled
     split: dict[str, int] = said["split"]
     out = outbound_pb2.OutboundPolicy(metadata=meta("Service", said["parent"], said.get("port", 80)))
     if said.get("kind") == "opaque":
@@ -144,6 +156,8 @@ def policy(said: Said) -> outbound_pb2.OutboundPolicy:
 
 
 def profile(said: Said) -> destination_pb2.DestinationProfile:
+    if spelled := whole(said, destination_pb2.DestinationProfile()):
+        return spelled
     out = destination_pb2.DestinationProfile(
         fully_qualified_name=said.get("fqn", ""), opaque_protocol=said.get("opaque", False)
     )
@@ -154,8 +168,10 @@ def profile(said: Said) -> destination_pb2.DestinationProfile:
     return out
 
 
-def server(mode: str) -> inbound_pb2.Server:
-    """`allow`, `deny`, `mtls`, `opaque`."""
+def server(mode: Any) -> inbound_pb2.Server:
+    """`allow`, `deny`, `mtls`, `opaque`, or a whole message."""
+    if spelled := whole(mode, inbound_pb2.Server()):
+        return spelled
     out = inbound_pb2.Server(labels={"group": "", "kind": "default", "name": mode})
     if mode == "opaque":
         out.protocol.opaque.SetInParent()
