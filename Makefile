@@ -16,31 +16,51 @@ ISTHMUS := $(PY) -m isthmus
 RUST := $(shell find proxy -name '*.rs' -not -path 'proxy/target/*' 2>/dev/null) $(wildcard proxy/Cargo.* proxy/*/Cargo.toml)
 BINARIES := proxy/target/release/isthmus-proxy
 
-.PHONY: help demo demo-down test check proxy lab-binaries images clean setup rust-tools
+# sudo's PATH knows neither the caller's Rust nor Go's usual folder. Only the toolchain is taken from the caller's home; what is fetched
+# and built goes to root's own caches, so that nothing in the caller's home becomes root's.
+CALLER := $(if $(SUDO_USER),$(shell getent passwd "$(SUDO_USER)" | cut -d: -f6))
+export PATH := $(CALLER:%=%/.cargo/bin:)$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
+ifeq ($(RUSTUP_HOME)$(wildcard $(HOME)/.rustup),)
+ifneq ($(wildcard $(CALLER)/.rustup),)
+export RUSTUP_HOME := $(CALLER)/.rustup
+endif
+endif
+
+.PHONY: help demo demo-down test check proxy lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
 
 help:
 	@sed -n '2,5s/^# *//p' Makefile
 
 $(VENV)/.ready: requirements/dev.txt
+	@PYTHON=$(PYTHON) tools/needs setup python
 	@echo "== python: packages from requirements/dev.txt"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Isthmus needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=python3.11 (or newer)."; exit 1; }
-	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@echo "$(CURDIR)" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/isthmus-checkout.pth"
 	@printf '#!/bin/sh\nexec "%s" -m isthmus "$$@"\n' "$(CURDIR)/$(PY)" > $(VENV)/bin/isthmus && chmod +x $(VENV)/bin/isthmus
 	@touch $@
 
-rust-tools:
-	@command -v cargo >/dev/null || { echo "Isthmus needs Rust for its proxy: install it with rustup (https://rustup.rs) and run make again."; exit 1; }
+# What a target needs is said before anything is built for it.
+needs-rust:
+	@tools/needs proxy rust cc
 
-$(VENV)/.rpc: $(VENV)/.ready tools/gen_rpc.py | rust-tools
+needs-demo:
+	@PYTHON=$(PYTHON) tools/needs demo root python rust cc
+
+needs-test:
+	@PYTHON=$(PYTHON) tools/needs test root python rust lint cc tcpdump
+
+needs-check:
+	@PYTHON=$(PYTHON) tools/needs check python rust lint cc
+
+$(VENV)/.rpc: $(VENV)/.ready tools/gen_rpc.py | needs-rust
 	@echo "== rpc: Python modules from the proxy API's proto files"
 	@$(PY) tools/gen_rpc.py
 	@touch $@
 
 setup: $(VENV)/.ready $(VENV)/.rpc
 
-$(BINARIES): $(RUST) | rust-tools
+$(BINARIES): $(RUST) | needs-rust
 	@echo "== proxy: release build (some minutes the first time)"
 	@cd proxy && cargo build --release --locked -p isthmus-proxy -p isthmus-init
 	@touch $@
@@ -55,16 +75,16 @@ images: setup proxy lab-binaries
 	@echo "== images: control, proxy, demo"
 	@$(ISTHMUS) lab images
 
-demo: images
+demo: needs-demo images
 	@$(ISTHMUS) demo
 
 demo-down: setup
 	@$(ISTHMUS) lab down
 
-check: setup rust-tools
+check: needs-check setup
 	@tools/check
 
-test: images
+test: needs-test images
 	@tools/test
 
 clean:
