@@ -108,6 +108,14 @@ def birth(pid: int) -> str:
         return ""
 
 
+def recorded_groups(lab: layout.Lab) -> list[pathlib.Path]:
+    """The control groups that `up` wrote down before it made them: below the groups of its caller, not of whoever asks now."""
+    try:
+        return [pathlib.Path(g) for g in json.loads((lab.dir / "groups.json").read_text())]
+    except (OSError, ValueError):
+        return []
+
+
 @contextlib.contextmanager
 def lock(lab: layout.Lab) -> Generator[None]:
     """One `up` or `down` at a time in a folder. Raises IsthmusError when another is at it."""
@@ -126,8 +134,9 @@ def _start(lab: layout.Lab, kit: provision.Kit, say: Say) -> None:
     lab.save()
     net.up(lab)
     where = cgroups.current()
-    groups = {name: where.groups(f"{lab.tag}-{name}") for name in (layout.OPS, *(c.name for c in lab.clusters))}
-    (lab.dir / "groups.json").write_text(json.dumps([str(g) for listed in groups.values() for g in listed]))
+    names = (layout.OPS, *(c.name for c in lab.clusters))
+    planned = [str(group) for name in names for group in where.groups(f"{lab.tag}-{name}")]
+    (lab.dir / "groups.json").write_text(json.dumps(planned))
     starts: list[Start] = []
     for cluster in lab.clusters:
         cluster.dir.mkdir(parents=True)
@@ -159,7 +168,7 @@ def _told(lab: layout.Lab, cluster: layout.Cluster, kit: provision.Kit, version:
     tools = kit.tools
     folders = [*_code_folders(), lab.dir, kit.bin, *(i.parent for i in kit.images[:1]), *_unpacked(tools)]
     return spec.Spec(
-        cluster=cluster, nodes=lab.nodes, bin=kit.bin, path=tools.path, cni=tools.cni, containerd_major=tools.containerd_major,
+        cluster=cluster, nodes=lab.nodes, bin=kit.bin, path=tools.path, cni=tools.cni, containerd=tools.containerd,
         cgroup=version, images=kit.images, keep=tuple(dict.fromkeys(folders)), limit=kit.limit,
     )  # fmt: skip
 
@@ -243,11 +252,7 @@ def _steps(start: Start) -> list[dict[str, object]]:
 def _sweep(lab: layout.Lab) -> list[str]:
     """End and remove all that carries the lab's tag or is written down in its folder, a half-made lab included."""
     where = cgroups.current()
-    named = [g for base in where.groups("x") for g in base.parent.glob(f"{lab.tag}-*")]
-    try:
-        named += [pathlib.Path(g) for g in json.loads((lab.dir / "groups.json").read_text())]
-    except (OSError, ValueError):
-        pass
+    named = [g for base in where.groups("x") for g in base.parent.glob(f"{lab.tag}-*")] + recorded_groups(lab)
     left = [f"control group {g}" for g in cgroups.clear(list(dict.fromkeys(named)))]
     cgroups.release(where)
     net.down(lab.tag)

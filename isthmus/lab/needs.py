@@ -27,6 +27,8 @@ INSTALLED = {
     "nsenter": "util-linux",
     "mount": "mount",
 }
+# What goes into the proxy's image besides our own programs.
+IMAGED = {"xtables-nft-multi": "iptables", "xtables-legacy-multi": "iptables", "nft": "nftables"}
 UNPACKED = {"containerd": "containerd", "ctr": "containerd", "runc": "runc"}
 WATCHES, WATCHES_WITHOUT_NODES = 24, 14  # inotify instances: API server 6, controllers 5, kubelet 6, and a few
 CNI_PACKAGE = "containernetworking-plugins"
@@ -37,11 +39,11 @@ SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tools:
-    """Where a node finds its programs: a search path, the folder of CNI plugins, containerd's major version."""
+    """Where a node finds its programs: a search path, the folder of CNI plugins, containerd's major and minor version."""
 
     path: str
     cni: pathlib.Path
-    containerd_major: int
+    containerd: tuple[int, int]
 
 
 def root(euid: int, platform: str = sys.platform) -> None:
@@ -85,9 +87,8 @@ def watches_limit() -> int:
 
 def find(cache: pathlib.Path, say: Say) -> Tools:
     """All tools, fetched where they are missing. Raises IsthmusError."""
-    system = os.environ.get("PATH", "").split(":")
-    path = ":".join(dict.fromkeys([*filter(None, system), *SBIN]))
-    _install(sorted({deb for exe, deb in INSTALLED.items() if not shutil.which(exe, path=path)}), say)
+    path = search()
+    programs(INSTALLED, path, say)
     unpacked = cache / "lab-deb"
     path = f"{path}:{unpacked}/usr/bin:{unpacked}/usr/sbin"
     cni_dirs = (*CNI_DIRS, unpacked / "usr/lib/cni")
@@ -103,7 +104,18 @@ def find(cache: pathlib.Path, say: Say) -> Tools:
         raise errors.IsthmusError(
             f"the CNI plugins are not there after unpacking {CNI_PACKAGE}", hint=f"install {CNI_PACKAGE}"
         )
-    return Tools(path, found, containerd_major(path))
+    return Tools(path, found, version(_ask("containerd", path)))
+
+
+def search() -> str:
+    """The search path: the caller's, then the folders that root's often lacks."""
+    system = os.environ.get("PATH", "").split(":")
+    return ":".join(dict.fromkeys([*filter(None, system), *SBIN]))
+
+
+def programs(wanted: dict[str, str], path: str, say: Say) -> None:
+    """Have the packages of programs that are not in `path` installed. Raises IsthmusError, which names them, where that can't be."""
+    _install(sorted({deb for exe, deb in wanted.items() if not shutil.which(exe, path=path)}), say)
 
 
 def cni(folders: tuple[pathlib.Path, ...]) -> pathlib.Path | None:
@@ -111,19 +123,14 @@ def cni(folders: tuple[pathlib.Path, ...]) -> pathlib.Path | None:
     return next((d for d in folders if all((d / plugin).exists() for plugin in CNI_PLUGINS)), None)
 
 
-def containerd_major(path: str) -> int:
-    """1 or 2, of the containerd in this search path. Raises IsthmusError when it does not run."""
-    return major(_ask("containerd", path))
-
-
-def major(said: str) -> int:
-    """The major version in `containerd --version`: `containerd NAME 1.6.20~ds1 ...` or `containerd NAME v2.0.4 ...`."""
-    found = re.search(r"\sv?(\d+)\.\d+\.\d+", said)
+def version(said: str) -> tuple[int, int]:
+    """Major and minor in `containerd --version`: `containerd NAME 1.6.20~ds1 ...` or `containerd NAME v2.0.4 ...`."""
+    found = re.search(r"\sv?(\d+)\.(\d+)\.\d+", said)
     if not found:
         raise errors.IsthmusError(
             f"containerd does not say its version: {said.strip()!r}", hint="containerd 1.6 or later"
         )
-    return int(found[1])
+    return int(found[1]), int(found[2])
 
 
 def _ask(program: str, path: str) -> str:
@@ -137,10 +144,11 @@ def _ask(program: str, path: str) -> str:
 def _install(debs: list[str], say: Say) -> None:
     if not debs:
         return
-    if not shutil.which("apt-get"):
+    root = os.geteuid() == 0
+    if not root or not shutil.which("apt-get"):
         raise errors.IsthmusError(
             f"programs are missing: {' '.join(debs)} (Debian's package names)",
-            hint="install them with your package manager",
+            hint="install them with your package manager" + ("" if root else ", or run this as root on Debian"),
         )
     say(f"installing {' '.join(debs)}")
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

@@ -10,6 +10,7 @@ import fcntl
 import pathlib
 from collections.abc import Callable, Generator, Mapping
 
+from isthmus import errors
 from isthmus.lab import build, layout, needs
 from isthmus.lab.image import catalog
 
@@ -45,10 +46,16 @@ def binaries(env: Mapping[str, str], say: Say) -> pathlib.Path:
 
 
 def images(env: Mapping[str, str], say: Say) -> list[catalog.Image]:
-    """Our images, from what is built at this moment."""
+    """All our images, from what is built at this moment. Raises IsthmusError when one had to be left out."""
     cache = layout.cache_dir(env)
     with lock(cache, say):
-        return catalog.build(catalog.places(cache, build.ensure(cache, say)), say)
+        needs.programs(needs.IMAGED, needs.search(), say)
+        made = catalog.build(catalog.places(cache, build.ensure(cache, say)), say)
+    if lost := catalog.lost(made):
+        raise errors.IsthmusError(
+            f"images could not be made: {', '.join(lost)}", hint="the lines above say what each of them lacks"
+        )
+    return made
 
 
 @contextlib.contextmanager

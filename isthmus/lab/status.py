@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from isthmus import errors
-from isthmus.lab import cgroups, layout, lifecycle, net
+from isthmus.lab import layout, lifecycle, net
 from isthmus.lab.image import oci
 from isthmus.lab.node import mounts, spec
 
@@ -116,9 +116,9 @@ def _visible(cluster: layout.Cluster, file: pathlib.Path) -> pathlib.Path:
 
 def _processes(lab: layout.Lab, cluster: layout.Cluster) -> dict[int, int]:
     """{number inside the node: number outside} of a node's processes, found through its control group."""
-    group = cgroups.current().groups(f"{lab.tag}-{cluster.name}")[-1]
+    named = [group for group in lifecycle.recorded_groups(lab) if group.name == f"{lab.tag}-{cluster.name}"]
     found: dict[int, int] = {}
-    for procs in group.rglob("cgroup.procs"):
+    for procs in named[-1].rglob("cgroup.procs") if named else ():
         for pid in procs.read_text().split():
             try:
                 lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()

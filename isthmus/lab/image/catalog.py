@@ -80,6 +80,12 @@ def build(p: Places, say: Callable[[str], None]) -> list[Image]:
     return made
 
 
+def lost(made: list[Image]) -> list[str]:
+    """Which images of ours `build` left out."""
+    names = [f"isthmus-{name}" for name in OURS]
+    return [name for name in names if not any(f"/{name}:" in image.names[0] for image in made)]
+
+
 def one(p: Places, name: str) -> Image:
     """One image of ours. Raises closure.Missing with what it lacks."""
     contents = {"control": _control, "proxy": _proxy, "demo": _demo}[name]

@@ -81,8 +81,12 @@ def kube_proxy(s: spec.Spec) -> dict[str, object]:
 
 
 def containerd(s: spec.Spec) -> str:
-    """Containerd's configuration: version 2 for 1.x, version 3 for 2.x, where the CRI plugin's settings moved."""
-    head = f"""version = {3 if s.containerd_major >= 2 else 2}
+    """Containerd's configuration: version 2 for 1.x, version 3 for 2.x, where the CRI plugin's settings moved.
+
+    One key changed its name later: `bin_dir` is `bin_dirs` since 2.1, and the old one is no longer read by the newest.
+    """
+    second = s.containerd >= (2, 0)
+    head = f"""version = {3 if second else 2}
 root = "/var/lib/containerd"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.aufs",
@@ -91,14 +95,14 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 [grpc]
   address = "/run/containerd/containerd.sock"
 """
-    if s.containerd_major >= 2:
+    if second:
         runtime, images = 'plugins."io.containerd.cri.v1.runtime"', 'plugins."io.containerd.cri.v1.images"'
         sandbox = f'\n[{images}.pinned_images]\n  sandbox = "{PAUSE}"\n'
-        bins, inside = f'bin_dirs = ["{s.cni}"]', ""
+        inside = ""
     else:
         runtime = 'plugins."io.containerd.grpc.v1.cri"'
         sandbox, inside = "", f'  sandbox_image = "{PAUSE}"\n'
-        bins = f'bin_dir = "{s.cni}"'
+    bins = f'bin_dirs = ["{s.cni}"]' if s.containerd >= (2, 1) else f'bin_dir = "{s.cni}"'
     # Where root lacks CAP_SYS_RESOURCE a lower oom_score_adj is refused, and with it every pod.
     return f"""{head}{sandbox}
 [{runtime}]

@@ -13,7 +13,8 @@ from isthmus.lab import layout
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spec:
-    """Everything process number 1 of a node has to know. `path` is searched for programs; `cgroup` is the version, 1 or 2.
+    """Everything process number 1 of a node has to know. `path` is searched for programs; `cgroup` is the version, 1 or 2;
+    `containerd` is major and minor.
 
     `limit` is how many seconds each step of the start may take.
     """
@@ -23,7 +24,7 @@ class Spec:
     bin: pathlib.Path
     path: str
     cni: pathlib.Path
-    containerd_major: int
+    containerd: tuple[int, int]
     cgroup: int
     images: tuple[pathlib.Path, ...]
     keep: tuple[pathlib.Path, ...]
@@ -40,6 +41,6 @@ def load(file: pathlib.Path) -> Spec:
     own = said.pop("cluster")
     cluster = layout.Cluster(own["name"], own["index"], own["block"], own["netns"], pathlib.Path(own["dir"]))
     folders = {key: tuple(pathlib.Path(p) for p in said.pop(key)) for key in ("images", "keep")}
-    return Spec(
-        cluster=cluster, bin=pathlib.Path(said.pop("bin")), cni=pathlib.Path(said.pop("cni")), **folders, **said
-    )
+    programs = {key: pathlib.Path(said.pop(key)) for key in ("bin", "cni")}
+    major, minor = said.pop("containerd")
+    return Spec(cluster=cluster, **programs, containerd=(major, minor), **folders, **said)

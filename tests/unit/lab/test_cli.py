@@ -120,6 +120,13 @@ def test_a_node_that_is_gone_is_unreachable(tmp_path: pathlib.Path) -> None:
         status.command(cluster, "status")
 
 
+def test_groups_are_those_of_the_start_whoever_asks(tmp_path: pathlib.Path) -> None:
+    lab = layout.plan(tmp_path, "isthmus", ["east"])
+    assert lifecycle.recorded_groups(lab) == []
+    (tmp_path / "groups.json").write_text('["/cg/memory/session/isthmus-east"]')
+    assert lifecycle.recorded_groups(lab) == [pathlib.Path("/cg/memory/session/isthmus-east")]
+
+
 def test_logs_of_a_failed_start_are_kept(tmp_path: pathlib.Path) -> None:
     lab = layout.plan(tmp_path, "isthmus", ["east"])
     lab.clusters[0].dir.mkdir(parents=True)

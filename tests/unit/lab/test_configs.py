@@ -12,7 +12,7 @@ from isthmus.lab import layout
 from isthmus.lab.node import configs, parts, spec
 
 
-def make(major: int = 1, cluster: int = 1) -> spec.Spec:
+def make(containerd: tuple[int, int] = (1, 6), cluster: int = 1) -> spec.Spec:
     lab = layout.plan(pathlib.Path("/lab"), "isthmus", ["east", "west"])
     return spec.Spec(
         lab.clusters[cluster - 1],
@@ -20,7 +20,7 @@ def make(major: int = 1, cluster: int = 1) -> spec.Spec:
         pathlib.Path("/bin"),
         "/a:/b",
         pathlib.Path("/cni"),
-        major,
+        containerd,
         1,
         (pathlib.Path("/i.tar"),),
         (),
@@ -29,7 +29,7 @@ def make(major: int = 1, cluster: int = 1) -> spec.Spec:
 
 
 def test_containerd_1_speaks_version_2_of_its_configuration() -> None:
-    read = tomllib.loads(configs.containerd(make(1)))
+    read = tomllib.loads(configs.containerd(make((1, 6))))
     cri = read["plugins"]["io.containerd.grpc.v1.cri"]
     assert read["version"] == 2
     assert (cri["sandbox_image"], cri["restrict_oom_score_adj"]) == (configs.PAUSE, True)
@@ -38,13 +38,31 @@ def test_containerd_1_speaks_version_2_of_its_configuration() -> None:
 
 
 def test_containerd_2_speaks_version_3() -> None:
-    read = tomllib.loads(configs.containerd(make(2)))
+    read = tomllib.loads(configs.containerd(make((2, 0))))
     runtime = read["plugins"]["io.containerd.cri.v1.runtime"]
     assert read["version"] == 3
     assert read["plugins"]["io.containerd.cri.v1.images"]["pinned_images"]["sandbox"] == configs.PAUSE
     assert "sandbox_image" not in runtime
-    assert (runtime["cni"]["bin_dirs"], runtime["restrict_oom_score_adj"]) == (["/cni"], True)
+    assert runtime["restrict_oom_score_adj"] is True
     assert runtime["containerd"]["runtimes"]["runc"]["options"] == {"SystemdCgroup": False}
+
+
+@pytest.mark.parametrize(
+    "version, key, value",
+    [
+        ((1, 7), "bin_dir", "/cni"),
+        ((2, 0), "bin_dir", "/cni"),
+        ((2, 1), "bin_dirs", ["/cni"]),
+        ((2, 4), "bin_dirs", ["/cni"]),
+        ((3, 0), "bin_dirs", ["/cni"]),
+    ],
+)
+def test_the_key_for_cni_plugins_is_the_one_that_containerd_reads(
+    version: tuple[int, int], key: str, value: object
+) -> None:
+    plugins = tomllib.loads(configs.containerd(make(version)))["plugins"]
+    cni = next(plugin["cni"] for plugin in plugins.values() if "cni" in plugin)
+    assert {name: got for name, got in cni.items() if name.startswith("bin")} == {key: value}
 
 
 def test_files_are_of_the_cluster() -> None:
@@ -83,6 +101,6 @@ def test_the_api_server_advertises_its_wan_address() -> None:
 
 
 def test_a_spec_survives_the_way_to_the_node(tmp_path: pathlib.Path) -> None:
-    told = dataclasses.replace(make(2), keep=(pathlib.Path("/var/lib/x"),))
+    told = dataclasses.replace(make((2, 4)), keep=(pathlib.Path("/var/lib/x"),))
     told.save(tmp_path / "node.json")
     assert spec.load(tmp_path / "node.json") == told

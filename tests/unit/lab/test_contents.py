@@ -100,6 +100,13 @@ def test_an_image_whose_program_is_missing_says_which(tmp_path: pathlib.Path) ->
         catalog.binary(places, "no-such-program")
 
 
+def test_images_that_were_left_out_are_known(tmp_path: pathlib.Path) -> None:
+    made = [
+        catalog.Image(tmp_path, (f"localhost/{name}:0.1.0",)) for name in ("pause", "isthmus-control", "isthmus-demo")
+    ]
+    assert catalog.lost(made) == ["isthmus-proxy"]
+
+
 def test_the_name_changes_with_the_content(tmp_path: pathlib.Path) -> None:
     places = catalog.Places(tmp_path / "isthmus", tmp_path / "bin", tmp_path / "cache")
     places.bin.mkdir()

@@ -7,24 +7,25 @@ import pytest
 
 from isthmus import errors
 from isthmus.lab import build, needs
+from isthmus.lab.image import catalog
 
 
 @pytest.mark.parametrize(
-    "said, major",
+    "said, version",
     [
-        ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3", 1),
-        ("containerd containerd.io 1.7.27 05044ec0a9a75232cad458027ca83437aae3f4da", 1),
-        ("containerd github.com/containerd/containerd/v2 v2.0.4 1a43cb6a1035441f9aca8f5666a9b3ef9e70ab20", 2),
-        ("containerd github.com/containerd/containerd/v2 2.1.4", 2),
+        ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3", (1, 6)),
+        ("containerd containerd.io 1.7.27 05044ec0a9a75232cad458027ca83437aae3f4da", (1, 7)),
+        ("containerd github.com/containerd/containerd/v2 v2.0.4 1a43cb6a1035441f9aca8f5666a9b3ef9e70ab20", (2, 0)),
+        ("containerd github.com/containerd/containerd/v2 2.1.4", (2, 1)),
     ],
 )
-def test_containerds_major_version(said: str, major: int) -> None:
-    assert needs.major(said) == major
+def test_containerds_version(said: str, version: tuple[int, int]) -> None:
+    assert needs.version(said) == version
 
 
 def test_a_containerd_without_a_version_is_refused() -> None:
     with pytest.raises(errors.IsthmusError, match="does not say its version"):
-        needs.major("containerd devel")
+        needs.version("containerd devel")
 
 
 @pytest.mark.parametrize("euid, platform, says", [(1000, "linux", "needs root"), (0, "darwin", "runs on Linux")])
@@ -46,6 +47,36 @@ def test_the_first_folder_with_every_plugin_counts(tmp_path: pathlib.Path) -> No
             (folder / plugin).touch()
     assert needs.cni((half, whole)) == whole
     assert needs.cni((half,)) is None
+
+
+@pytest.mark.parametrize(
+    "wanted, says",
+    [
+        (needs.IMAGED, "programs are missing: iptables nftables "),
+        (
+            needs.INSTALLED | {"sh": "dash"},
+            "programs are missing: conntrack iproute2 iptables mount nftables util-linux ",
+        ),
+    ],
+)
+def test_packages_that_can_not_be_installed_are_named(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, str], says: str
+) -> None:
+    (tmp_path / "sh").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(errors.IsthmusError, match=says) as refused:
+        needs.programs(wanted, str(tmp_path), print)
+    assert "your package manager" in refused.value.hint
+
+
+def test_what_is_there_is_not_installed(tmp_path: pathlib.Path) -> None:
+    for name in needs.IMAGED:
+        (tmp_path / name).touch(mode=0o755)
+    needs.programs(needs.IMAGED, str(tmp_path), pytest.fail)
+
+
+def test_what_goes_into_the_image_is_asked_for() -> None:
+    assert set(needs.IMAGED) == {*catalog.IPTABLES, "nft"}
 
 
 @pytest.fixture
