@@ -62,7 +62,7 @@ setup: $(VENV)/.ready $(VENV)/.rpc
 
 $(BINARIES): $(RUST) | needs-rust
 	@echo "== proxy: release build (some minutes the first time)"
-	@cd proxy && cargo build --release --locked -p isthmus-proxy -p isthmus-init
+	@cd proxy && ISTHMUS_GIT_SHA="$$(git rev-parse HEAD 2>/dev/null || true)" ISTHMUS_BUILD_DATE="$$(git log -1 --format=%cI 2>/dev/null || true)" cargo build --release --locked -p isthmus-proxy -p isthmus-init
 	@touch $@
 
 proxy: $(BINARIES)

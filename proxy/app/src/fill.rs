@@ -12,6 +12,8 @@ pub fn engine(settings: &Settings) -> Config {
         inbound_ips: settings.inbound_ips.clone(),
         gateway_suffixes: settings.gateway_suffixes.clone(),
         quiet_headers: settings.quiet_headers,
+        hostname_labels: settings.hostname_labels,
+        authority_labels: settings.authority_labels,
         ..Config::default()
     };
     side(&mut config.inbound_side, &settings.inbound_side);

@@ -20,6 +20,15 @@ use tokio::sync::{Notify, oneshot, watch};
 
 /// After the grace period, for workers to close what is left.
 const LAST: Duration = Duration::from_secs(1);
+/// Of the commit this was built from; empty in builds that do not say.
+const DATE: &str = match option_env!("ISTHMUS_BUILD_DATE") {
+    Some(date) => date,
+    None => "",
+};
+const SHA: &str = match option_env!("ISTHMUS_GIT_SHA") {
+    Some(sha) => sha,
+    None => "",
+};
 
 /// Why the process cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +67,7 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
 
     let listener = TcpListener::bind(settings.admin).await.map_err(|error| ServeError::Admin(settings.admin, error))?;
     let registry = Registry::new(usize::from(settings.workers));
+    registry.retain_idle(settings.retain_idle);
     let (mailbox, asks) = discover::mailbox();
     let engine = engine::start(fill::engine(&settings), mailbox, registry.clone())?;
 
@@ -128,7 +138,7 @@ async fn drain(workers: &[Arc<dyn table::Worker>], threads: Vec<JoinHandle<()>>,
 fn describe(registry: &Registry) {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     let build =
-        [("date", ""), ("git_sha", ""), ("profile", profile), ("vendor", "isthmus"), ("version", crate::VERSION)];
+        [("date", DATE), ("git_sha", SHA), ("profile", profile), ("vendor", "isthmus"), ("version", crate::VERSION)];
     let tls = [
         ("tls_suites", "TLS13_AES_128_GCM_SHA256,TLS13_AES_256_GCM_SHA384,TLS13_CHACHA20_POLY1305_SHA256"),
         ("tls_kx_groups", "X25519MLKEM768,X25519,secp256r1,secp384r1"),

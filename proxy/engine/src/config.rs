@@ -35,6 +35,10 @@ pub struct Config {
     pub max_connections: usize,
     /// Serve targets on loopback: only where no redirect is involved, as in benches on one machine.
     pub loopback_targets: bool,
+    /// `hostname` labels say the host that was asked for (`OUTBOUND_METRICS_HOSTNAME_LABELS`).
+    pub hostname_labels: bool,
+    /// Inbound request series have an `authority` label (`INBOUND_METRICS_AUTHORITY_LABELS=unsafe`).
+    pub authority_labels: bool,
     /// Drop `l5d-proxy-*` towards the application (`OUTBOUND_DISABLE_INFORMATIONAL_HEADERS`).
     pub quiet_headers: bool,
 }
@@ -147,6 +151,8 @@ impl Default for Config {
             head_timeout: Duration::from_secs(30),
             max_connections: 65_536,
             loopback_targets: false,
+            hostname_labels: false,
+            authority_labels: false,
             quiet_headers: false,
         }
     }

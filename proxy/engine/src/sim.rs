@@ -9,5 +9,6 @@ mod chaos;
 mod http1;
 mod http2;
 mod limits;
+mod metrics;
 mod opaque;
 mod policy;

@@ -1,52 +1,30 @@
 //! Metrics of one worker: handles resolved when something is first seen, plain adds afterwards.
 //!
 //! In: connections and exchanges as they begin and end. Out: numbers in the worker's shard.
-//! Limits: `SERIES` label sets of requests are kept here; more share one whose labels say `other`.
+//! Limits: `series::SERIES` label sets of requests and as many of connections are kept here; more share one whose labels say
+//! `other`. What strangers choose (ports, SNI, names) is bounded apart, see `strangers`.
 
+pub(crate) mod detect;
+pub(crate) mod ends;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
+pub(crate) mod route;
+pub(crate) mod series;
+pub(crate) mod strangers;
 pub(crate) mod tcp;
 
 use crate::engine::Engine;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
-use metrics::{Counter, Family, Histogram, Registry, Shard, families};
+use metrics::{Registry, Shard, families};
+use series::{Answer, Series};
 use std::collections::HashMap;
 use std::sync::Arc;
+use strangers::Strangers;
 use table::WorkerId;
-
-/// Label sets kept per worker.
-const SERIES: usize = 4096;
 
 /// Labels in order.
 pub(crate) type Labels = Vec<(String, String)>;
-
-/// What requests of one label set count into.
-pub(crate) struct Series {
-    labels: Labels,
-    requests: Counter,
-    /// By status, gRPC status and classification.
-    responses: Vec<(u32, Counter, Option<Histogram>)>,
-    families: Families,
-}
-
-/// Which families a series belongs to.
-#[derive(Clone, Copy)]
-struct Families {
-    requests: &'static Family,
-    responses: &'static Family,
-    latency: Option<&'static Family>,
-    /// Response labels of `response_total`; else those of `outbound_*_statuses_total`.
-    classified: bool,
-}
-
-/// `request_total` and friends.
-static REQUESTS: Families = Families {
-    requests: &families::REQUEST_TOTAL,
-    responses: &families::RESPONSE_TOTAL,
-    latency: Some(&families::RESPONSE_LATENCY_MS),
-    classified: true,
-};
 
 /// The worker's numbers.
 pub(crate) struct Tally {
@@ -58,10 +36,10 @@ pub(crate) struct Tally {
     pub(crate) in_flight: [usize; 2],
     /// Requests that wait for policy, an endpoint or a connection.
     pub(crate) queued: usize,
-    /// Requests whose client left.
-    pub(crate) abandoned: u64,
+    pub(crate) strangers: Strangers,
     series: Vec<Series>,
     by_labels: HashMap<Labels, u32>,
+    tcp: tcp::Kept,
 }
 
 impl Tally {
@@ -73,90 +51,11 @@ impl Tally {
             accepted: 0,
             in_flight: [0; 2],
             queued: 0,
-            abandoned: 0,
+            strangers: Strangers::default(),
             series: Vec::new(),
             by_labels: HashMap::new(),
+            tcp: tcp::Kept::default(),
         }
-    }
-
-    fn series(&mut self, mut labels: Labels, families: Families) -> u32 {
-        let mut name = labels.clone();
-        name.push((families.requests.name.into(), String::new()));
-        if let Some(&index) = self.by_labels.get(&name) {
-            return index;
-        }
-        if self.series.len() >= SERIES {
-            labels.iter_mut().for_each(|(_, value)| *value = "other".into());
-            name = labels.clone();
-            name.push((families.requests.name.into(), String::new()));
-            if let Some(&index) = self.by_labels.get(&name) {
-                return index;
-            }
-        }
-        let requests = self.registry.counter(families.requests, &borrowed(&labels));
-        let index = self.series.len() as u32;
-        self.series.push(Series { labels, requests, responses: Vec::new(), families });
-        self.by_labels.insert(name, index);
-        index
-    }
-
-    /// A request of a label set begins.
-    #[inline]
-    pub(crate) fn began(&self, series: u32) {
-        if let Some(series) = self.series.get(series as usize) {
-            self.shard.add(series.requests, 1);
-        }
-    }
-
-    /// Its answer is over, after so many microseconds.
-    fn answered(&mut self, series: u32, x: &Exchange, micros: u64, error: &'static str) {
-        let Some(series) = self.series.get_mut(series as usize) else { return };
-        let success = classify(x) && error.is_empty();
-        let key = u32::from(x.status)
-            | u32::from(x.grpc) << 16
-            | u32::from(success) << 24
-            | u32::from(!error.is_empty()) << 25;
-        let known = series.responses.iter().find(|(known, ..)| *known == key);
-        let (counter, latency) = match known {
-            Some(&(_, counter, latency)) => (counter, latency),
-            None => {
-                let made = series.respond(&self.registry, x, success, error);
-                series.responses.push((key, made.0, made.1));
-                made
-            }
-        };
-        self.shard.add(counter, 1);
-        if let Some(latency) = latency {
-            self.shard.observe(latency, micros);
-        }
-    }
-}
-
-impl Series {
-    fn respond(&self, registry: &Registry, x: &Exchange, success: bool, error: &str) -> (Counter, Option<Histogram>) {
-        let (status, grpc) = (x.status.to_string(), x.grpc.to_string());
-        let told = x.facts.has(Facts::GRPC) && x.grpc != u8::MAX;
-        let mut labels = borrowed(&self.labels);
-        let classification = if success { "success" } else { "failure" };
-        let latency = self.families.latency.map(|family| {
-            let mut labels = labels.clone();
-            labels.push(("status_code", &status));
-            registry.histogram(family, &labels)
-        });
-        if self.families.classified {
-            labels.push(("status_code", &status));
-            labels.push(("classification", classification));
-            if told {
-                labels.push(("grpc_status", &grpc));
-            }
-            if !error.is_empty() {
-                labels.push(("error", error));
-            }
-        } else {
-            labels.push(if told { ("grpc_status", grpc.as_str()) } else { ("http_status", status.as_str()) });
-            labels.push(("error", error));
-        }
-        (registry.counter(self.families.responses, &labels), latency)
     }
 }
 
@@ -181,28 +80,35 @@ impl Engine {
         if let Some(fault) = fault {
             self.count_fault(x, fault);
         }
+        let micros = (self.now - x.began) / 1_000;
+        // The response may end before the request does.
+        let response = if x.asked > 0 { (self.now - x.asked) / 1_000 } else { 0 };
+        let answer = Answer { micros, response, end: fault.map_or(ends::GOOD, ends::of) };
+        self.tally.answered(x.route_series, x, answer);
+        self.tally.answered(x.backend_series, x, answer);
         if x.status == 0 {
             return;
         }
-        let micros = (self.now - x.began) / 1_000;
-        let error = fault.map_or("", Fault::label);
-        self.tally.answered(x.series, x, micros, error);
-        self.tally.answered(x.backend_series, x, micros, error);
-        self.tally.answered(x.profile_series, x, micros, error);
+        // To dashboards of old an answer the client did not wait for is what its status says.
+        let answer = if fault == Some(&Fault::Cancelled) { Answer { end: ends::GOOD, ..answer } } else { answer };
+        self.tally.answered(x.series, x, answer);
+        self.tally.answered(x.profile_series, x, answer);
     }
 
     fn count_fault(&mut self, x: &Exchange, fault: &Fault) {
+        if matches!(fault, Fault::Cancelled) {
+            return;
+        }
+        let tally = &mut self.tally;
         let counter = if x.facts.has(Facts::OUTBOUND) {
-            self.tally.registry.counter(&families::OUTBOUND_HTTP_ERRORS_TOTAL, &[("error", fault.label())])
+            tally.registry.counter(&families::OUTBOUND_HTTP_ERRORS_TOTAL, &[("error", fault.label())])
         } else {
             let Some(info) = self.conns.get(x.down).and_then(|conn| conn.info.as_deref()) else { return };
             let mut labels = vec![("error".to_owned(), fault.label().to_owned())];
-            tcp::target(&mut labels, info.original);
-            if let Some(server) = self.ports.get(info.port).and_then(|port| port.server.as_deref()) {
-                inbound::server(&mut labels, server, info.port);
-            }
-            self.tally.registry.counter(&families::INBOUND_HTTP_ERRORS_TOTAL, &borrowed(&labels))
+            let server = self.ports.get(info.port).and_then(|port| port.server.as_deref());
+            tally.place(&mut labels, info.original, server, info.port);
+            tally.registry.counter(&families::INBOUND_HTTP_ERRORS_TOTAL, &borrowed(&labels))
         };
-        self.tally.shard.add(counter, 1);
+        tally.shard.add(counter, 1);
     }
 }

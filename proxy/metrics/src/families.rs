@@ -19,11 +19,17 @@ pub const DETECT_SECONDS: &[u64] = &[1_000, 100_000];
 /// 0.5 ms .. 3 s, printed as seconds.
 pub const QUEUE_SECONDS: &[u64] = &[500, 5_000, 50_000, 500_000, 1_000_000, 3_000_000];
 
+/// 128 B .. 10 KiB, as dashboards know them.
+pub const FRAMES: &[u64] = &[128, 1_024, 10_240];
+
 macro_rules! families {
     ($($kind:ident $id:ident = $name:literal, $help:literal $(, $more:expr)*;)*) => {
         $(#[doc = $help] pub static $id: Family = Family::$kind($name, $help $(, $more)*);)*
     };
 }
+
+mod requests;
+pub use requests::*;
 
 families! {
     counter REQUEST_TOTAL = "request_total", "HTTP requests, by direction, T, TLS and (inbound) S,R,A or (outbound) authority,D";

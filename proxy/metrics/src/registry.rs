@@ -9,6 +9,7 @@ use crate::shard::{CHUNK, CHUNKS, Counter, Gauge, Histogram, Shard, Words};
 use crate::text;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// All series of the process.
 pub struct Registry {
@@ -21,6 +22,8 @@ struct Cold {
     families: BTreeMap<&'static str, Series>,
     /// Next free word; word 0 is a sink for handles that could not be placed.
     next: usize,
+    /// Series of traffic that did not move for this long are not shown; zero: all are.
+    retain: Duration,
 }
 
 /// The series of one family.
@@ -36,6 +39,9 @@ pub(crate) struct Row {
     pub(crate) first: u32,
     /// A gauge is shown once it was ever seen off zero.
     pub(crate) seen: bool,
+    /// What the last scrape saw, and when (since the start) a scrape first saw that.
+    pub(crate) last: u64,
+    pub(crate) moved: Duration,
 }
 
 /// The most words a shard can hold.
@@ -76,10 +82,23 @@ impl Registry {
         Histogram::new(self.series(family, labels), family)
     }
 
+    /// From now on a scrape leaves out series of traffic that did not move for so long. Their numbers are kept: one that moves again
+    /// goes on where it was, so that no counter ever goes back while the process lives.
+    pub fn retain_idle(&self, limit: Duration) {
+        self.lock().retain = limit;
+    }
+
     /// Everything that was ever counted, as Prometheus text without the final `# EOF`.
     pub fn render(&self, out: &mut String) {
-        for series in self.lock().families.values_mut() {
-            text::family(out, series, &self.shards);
+        self.render_at(out, Duration::ZERO);
+    }
+
+    /// The same at a time since the start, by which idle series are known.
+    pub fn render_at(&self, out: &mut String, now: Duration) {
+        let mut cold = self.lock();
+        let idle = text::Idle { now, retain: cold.retain };
+        for series in cold.families.values_mut() {
+            text::family(out, series, &self.shards, idle);
         }
     }
 
@@ -147,7 +166,7 @@ impl Series {
         *next += width;
         let labels: Arc<str> = rendered.into();
         self.index.insert(labels.clone(), first);
-        self.rows.push(Row { labels, first, seen: false });
+        self.rows.push(Row { labels, first, seen: false, last: 0, moved: Duration::ZERO });
         first
     }
 }

@@ -1,4 +1,5 @@
 use crate::{Family, Registry, Unit, families};
+use std::time::Duration;
 
 static HITS: Family = Family { limit: 3, ..Family::counter("hits_total", "Hits") };
 static OPEN: Family = Family::gauge("open", "Open");
@@ -63,6 +64,35 @@ fn a_histogram_is_cumulative_and_scaled() {
     let expected = "time_ms_bucket{a=\"b\",le=\"1\"} 2\ntime_ms_bucket{a=\"b\",le=\"10\"} 3\n\
         time_ms_bucket{a=\"b\",le=\"+Inf\"} 4\ntime_ms_sum{a=\"b\"} 2002.501\ntime_ms_count{a=\"b\"} 4\n";
     assert!(text(&registry).ends_with(expected), "{}", text(&registry));
+}
+
+#[test]
+fn idle_series_leave_the_text_and_come_back_with_their_count() {
+    let minute = Duration::from_secs(60);
+    let registry = Registry::new(1);
+    registry.retain_idle(10 * minute);
+    let (shard, hits) = (registry.shard(0), registry.counter(&HITS, &[]));
+    let (open, time) = (registry.gauge(&OPEN, &[]), registry.histogram(&TIME, &[]));
+    let certs = registry.counter(&families::CERT_REFRESHES_TOTAL, &[]);
+    let at = |minutes: u32| {
+        let mut out = String::new();
+        registry.render_at(&mut out, minutes * minute);
+        out
+    };
+    let shown =
+        |text: &str| ["hits_total 3", "open 1", "time_ms_count 1", "refreshes_total 1"].map(|s| text.contains(s));
+    shard.add(hits, 3);
+    shard.add(certs, 1);
+    shard.gauge_add(open, 1);
+    shard.observe(time, 5);
+    for (minutes, expected) in [(1, [true; 4]), (10, [true; 4]), (12, [false, true, false, true])] {
+        assert_eq!(shown(&at(minutes)), expected, "after {minutes} minutes");
+    }
+    shard.gauge_add(open, -1);
+    shard.add(hits, 2);
+    let text = at(13);
+    assert!(text.contains("hits_total 5\n") && text.contains("open 0\n"), "{text}");
+    assert!(!at(24).contains("open"), "closed for ten minutes");
 }
 
 #[test]

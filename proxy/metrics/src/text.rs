@@ -1,10 +1,11 @@
 //! The exposition: Prometheus text, families by name, no series that never moved.
 
-use crate::family::{Kind, Unit};
+use crate::family::{Family, Kind, Unit};
 use crate::registry::{Row, Series};
 use crate::shard::Words;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `a="b",c="d"`, values escaped.
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> String {
@@ -39,16 +40,34 @@ pub(crate) fn head(out: &mut String, name: &str, help: &str, kind: Kind) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-pub(crate) fn family(out: &mut String, series: &mut Series, shards: &[Arc<Words>]) {
+/// By what a scrape knows that a series is idle.
+#[derive(Clone, Copy)]
+pub(crate) struct Idle {
+    pub(crate) now: Duration,
+    pub(crate) retain: Duration,
+}
+
+impl Idle {
+    /// Whether the row is still shown, given the number that stands for it.
+    fn shows(self, family: &str, row: &mut Row, number: u64) -> bool {
+        if row.last != number {
+            (row.last, row.moved) = (number, self.now);
+        }
+        let lasting = ["control_", "proxy_", "rustls_", "metrics_"].iter().any(|own| family.starts_with(own));
+        lasting || self.retain.is_zero() || self.now < row.moved + self.retain
+    }
+}
+
+pub(crate) fn family(out: &mut String, series: &mut Series, shards: &[Arc<Words>], idle: Idle) {
     let family = series.family;
     let start = out.len();
     head(out, family.name, family.help, family.kind);
     let body = out.len();
     for row in &mut series.rows {
         match family.kind {
-            Kind::Counter => counter(out, family.name, row, shards),
-            Kind::Gauge => gauge(out, family.name, row, shards),
-            Kind::Histogram => histogram(out, family.name, family.buckets, family.unit, row, shards),
+            Kind::Counter => counter(out, family.name, row, shards, idle),
+            Kind::Gauge => gauge(out, family.name, row, shards, idle),
+            Kind::Histogram => histogram(out, family, row, shards, idle),
         }
     }
     if out.len() == body {
@@ -60,29 +79,31 @@ fn sum(shards: &[Arc<Words>], index: u32) -> u64 {
     shards.iter().map(|s| s.read(index)).fold(0, u64::wrapping_add)
 }
 
-fn counter(out: &mut String, name: &str, row: &Row, shards: &[Arc<Words>]) {
+fn counter(out: &mut String, name: &str, row: &mut Row, shards: &[Arc<Words>], idle: Idle) {
     let value = sum(shards, row.first);
-    if value > 0 {
+    if idle.shows(name, row, value) && value > 0 {
         line(out, name, "", &row.labels, "", value);
     }
 }
 
-fn gauge(out: &mut String, name: &str, row: &mut Row, shards: &[Arc<Words>]) {
+fn gauge(out: &mut String, name: &str, row: &mut Row, shards: &[Arc<Words>], idle: Idle) {
     let value = sum(shards, row.first).cast_signed();
     row.seen |= value != 0;
-    if row.seen {
+    // What is open now is shown however long it has been so.
+    if row.seen && (idle.shows(name, row, value.cast_unsigned()) || value != 0) {
         line(out, name, "", &row.labels, "", value);
     }
 }
 
-fn histogram(out: &mut String, name: &str, bounds: &[u64], unit: Unit, row: &Row, shards: &[Arc<Words>]) {
+fn histogram(out: &mut String, family: &Family, row: &mut Row, shards: &[Arc<Words>], idle: Idle) {
+    let (name, bounds, unit) = (family.name, family.buckets, family.unit);
     let mut counts = [0u64; 64];
     let n = bounds.len().min(counts.len() - 1);
     for (i, count) in counts[..=n].iter_mut().enumerate() {
         *count = sum(shards, row.first + i as u32);
     }
     let total: u64 = counts[..=n].iter().sum();
-    if total == 0 {
+    if !idle.shows(name, row, total) || total == 0 {
         return;
     }
     let mut below = 0;

@@ -4,9 +4,11 @@
 //! Never here: blocking (every socket is non-blocking from birth), TLS, policy, or any state beside the descriptor.
 
 mod addr;
+mod errno;
 mod poll;
 mod stream;
 
+pub use errno::{ERRNO, errno};
 pub use poll::{Events, Poll, Ready, Waker};
 pub use stream::{Listener, Socket};
 

@@ -74,8 +74,9 @@ fn allowed(shown: &Shown, peer: &Peer, path: &str) -> bool {
 
 fn metrics(shown: &Shown) -> Answer {
     let mut out = String::with_capacity(64 << 10);
-    shown.registry.render(&mut out);
-    process::render(&mut out, process::Start { time: shown.start }, SystemTime::now());
+    let now = SystemTime::now();
+    shown.registry.render_at(&mut out, now.duration_since(shown.start).unwrap_or_default());
+    process::render(&mut out, process::Start { time: shown.start }, now);
     out.push_str("# EOF\n");
     with_type(StatusCode::OK, out, "text/plain; version=0.0.4; charset=utf-8")
 }

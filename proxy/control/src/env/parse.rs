@@ -41,6 +41,9 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         gateway_suffixes: r.or("INBOUND_GATEWAY_SUFFIXES", value::suffixes, "svc.cluster.local.", Vec::new()),
         quiet_headers: r.or("OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", value::boolean, "true", ingress),
         ingress,
+        retain_idle: r.or("METRICS_RETAIN_IDLE", value::duration, "10m", 600 * SECOND),
+        hostname_labels: r.or("OUTBOUND_METRICS_HOSTNAME_LABELS", value::boolean, "true", false),
+        authority_labels: r.or("INBOUND_METRICS_AUTHORITY_LABELS", |t| choice(t, &[("unsafe", true)]), "unsafe", false),
         ports: r.or("INBOUND_PORTS", value::ports, "8080,9090", Ports::default()),
         opaque_ports: r.or(
             "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION",
@@ -54,7 +57,6 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         control: control.unwrap_or_else(unread_control),
         warnings,
     };
-    checked(r, "METRICS_RETAIN_IDLE", value::duration, "10m");
     checked(r, "DESTINATION_PROFILE_INITIAL_TIMEOUT", value::duration, "500ms");
     if r.errors.is_empty() { Ok(settings) } else { Err(std::mem::take(&mut r.errors)) }
 }

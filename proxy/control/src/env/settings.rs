@@ -41,6 +41,12 @@ pub struct Settings {
     pub quiet_headers: bool,
     /// `INGRESS_MODE`.
     pub ingress: bool,
+    /// `METRICS_RETAIN_IDLE`: series that did not move for so long are left out of a scrape.
+    pub retain_idle: Duration,
+    /// `OUTBOUND_METRICS_HOSTNAME_LABELS`.
+    pub hostname_labels: bool,
+    /// `INBOUND_METRICS_AUTHORITY_LABELS=unsafe`.
+    pub authority_labels: bool,
     /// Where certificates come from.
     pub identity: Identity,
     /// Where discovery and policy come from.

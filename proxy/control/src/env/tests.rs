@@ -36,6 +36,7 @@ fn the_smallest_environment_is_enough() {
     assert_eq!((s.workers, s.admin.port(), s.inbound[0].port()), (2, 4191, 4143));
     assert_eq!(s.control.destination, Authority { host: "localhost.".into(), port: 8090, name: None });
     assert_eq!(s.identity.server_name, s.identity.id);
+    assert_eq!((s.retain_idle.as_secs(), s.hostname_labels, s.authority_labels), (600, false, false));
     assert!(s.warnings.is_empty(), "{:?}", s.warnings);
 }
 
@@ -50,6 +51,7 @@ fn every_mistake_is_told_at_once_with_name_value_and_example() {
         ("CORES_MAX_RATIO", "2"),
         ("SHUTDOWN_ENDPOINT_ENABLED", "yes"),
         ("METRICS_RETAIN_IDLE", "ten"),
+        ("INBOUND_METRICS_AUTHORITY_LABELS", "safe"),
         ("DESTINATION_SVC_ADDR", "dst.linkerd.svc:x"),
         ("IDENTITY_TRUST_ANCHORS", "no PEM"),
     ];

@@ -9,6 +9,7 @@ use crate::base::wheel::Alarm;
 use crate::entry::sniff::Sniff;
 use crate::route::endpoint::Endpoint;
 use crate::route::target::Target;
+use crate::tally::inbound::Known;
 use crate::tally::tcp::TcpTally;
 use crate::traffic::h1::{Client1, Server1};
 use crate::traffic::h2::Link;
@@ -92,8 +93,10 @@ pub(crate) struct Info {
     pub(crate) gateway: bool,
     /// Inbound: our application behind it.
     pub(crate) app: Key<Endpoint>,
+    /// Inbound: policy says not to look for TLS.
+    pub(crate) skipped: bool,
     /// Request series used last, by rule; see `tally::inbound`.
-    pub(crate) series: Vec<(u32, u32, metrics::Counter)>,
+    pub(crate) series: Vec<Known>,
 }
 
 /// One connection.

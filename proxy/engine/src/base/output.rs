@@ -48,10 +48,10 @@ impl Engine {
                 match net.send(key, &bytes[conn.sent..]) {
                     Ok(Some(n)) => {
                         conn.sent += n;
-                        self.tally.shard.add(conn.tally.write, n as u64);
+                        self.tally.wrote(&conn.tally, n);
                     }
                     Ok(None) => break,
-                    Err(_) => return self.broken(key),
+                    Err(e) => return self.failed(key, &e),
                 }
             }
             let all = conn.sent == bytes.len();

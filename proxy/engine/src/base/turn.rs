@@ -7,6 +7,7 @@ use crate::base::conn::{Conn, Flags, State};
 use crate::base::slab::Key;
 use crate::base::wheel::Timer;
 use crate::engine::Engine;
+use crate::tally::Tally;
 
 /// Kept input that makes a connection stop reading.
 const KEPT: usize = 64 << 10;
@@ -97,6 +98,7 @@ impl Engine {
             return;
         }
         self.mark(key);
+        self.port_proven(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
         match conn.state {
             State::Sniff(_) => self.sniff_secured(key),
@@ -173,7 +175,17 @@ impl Engine {
 
     /// The connection failed, or could not be made.
     pub(crate) fn broken(&mut self, key: Key<Conn>) {
+        self.detected(key, "error");
+        self.blame(key, "i/o");
         self.kill(key, true);
+    }
+
+    /// A system call on the connection failed.
+    pub(crate) fn failed(&mut self, key: Key<Conn>, error: &std::io::Error) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            Tally::failed(&mut conn.tally, error);
+        }
+        self.broken(key);
     }
 
     /// Stops reading until `resume`.
@@ -269,7 +281,7 @@ impl Engine {
         self.io.closed.push((key, reset || conn.flags.has(Flags::RESET)));
         let gone = std::mem::replace(&mut conn.state, State::Linger);
         match gone {
-            State::Sniff(_) => {}
+            State::Sniff(sniff) => self.unknown_gone(&conn, sniff.why),
             State::Opaque(other) => self.opaque_gone(other, reset),
             State::Dial(from) => self.opaque_undialed(key, &conn, from),
             State::Server1(server) => self.server1_gone(&server),

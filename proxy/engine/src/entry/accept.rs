@@ -36,6 +36,7 @@ impl Engine {
             port: 0,
             gateway: false,
             app: Key::NONE,
+            skipped: false,
             series: Vec::new(),
         };
         let direct = role == Role::PeerIn && original.port() == local.port();

@@ -125,6 +125,19 @@ impl Engine {
         }
     }
 
+    /// Our application took a connection: its port is no stranger's guess, and gets labels of its own.
+    pub(crate) fn port_proven(&mut self, key: Key<Conn>) {
+        let Some(conn) = self.conns.get(key).filter(|conn| conn.role == Role::AppOut) else { return };
+        let Some(port) = self.routes.endpoints.get(conn.endpoint).map(|endpoint| endpoint.spec.addr.port()) else {
+            return;
+        };
+        if self.tally.strangers.prove(port)
+            && let Some(state) = self.ports.get_mut(port)
+        {
+            state.version += 1;
+        }
+    }
+
     /// Whether a connection may enter a port as bytes.
     pub(crate) fn tcp_allowed(&self, server: &Server, info: &crate::base::conn::Info) -> bool {
         let remote = info.remote.ip();

@@ -41,11 +41,15 @@ pub(crate) struct Sniff {
     session: Option<Session>,
     /// Dials tried for it.
     pub(crate) tries: u8,
+    /// Since when (ns) HTTP is looked for; 0: it is not.
+    pub(crate) looked: u64,
+    /// Why it is given up, for `*_tcp_errors_total`; empty: no error.
+    pub(crate) why: &'static str,
 }
 
 impl Sniff {
     pub(crate) fn new(direct: bool) -> Sniff {
-        Sniff { stage: Stage::Policy, direct, session: None, tries: 0 }
+        Sniff { stage: Stage::Policy, direct, session: None, tries: 0, looked: 0, why: "" }
     }
 }
 
@@ -120,7 +124,10 @@ impl Engine {
 
     fn look(&mut self, key: Key<Conn>, limit: Duration, outbound: bool) {
         let limit = if limit.is_zero() { self.side(outbound).detect_timeout } else { limit };
-        self.stage(key, Stage::Http);
+        let now = self.now;
+        if let Some(sniff) = self.sniff(key) {
+            (sniff.stage, sniff.looked) = (Stage::Http, now);
+        }
         self.alarm(key, limit.as_millis().try_into().unwrap_or(u64::MAX >> 1));
     }
 
@@ -140,7 +147,12 @@ impl Engine {
             return self.inbound_speaks(key, server, session);
         }
         match server.protocol {
-            Inbound::Opaque | Inbound::Tls => self.inbound_opaque(key, server),
+            Inbound::Opaque | Inbound::Tls => {
+                if let Some(info) = self.info(key) {
+                    info.skipped = true;
+                }
+                self.inbound_opaque(key, server);
+            }
             _ => {
                 self.stage(key, Stage::Hello);
                 let limit = self.config.inbound_side.detect_timeout.as_millis() as u64;
@@ -242,6 +254,7 @@ impl Engine {
         }
         let own = self.own_client(key);
         if !named || own {
+            self.blame(key, if own { "gateway loop" } else { "identity required" });
             return self.kill(key, true);
         }
         let limit = self.config.inbound_side.detect_timeout.as_millis() as u64;
@@ -267,6 +280,7 @@ impl Engine {
             Ok(Some(found)) => found,
             Ok(None) => return 0,
             Err(_) => {
+                self.blame(key, "unexpected");
                 self.kill(key, true);
                 return data.len();
             }
@@ -280,7 +294,8 @@ impl Engine {
                 Session::Http1 => "http/1",
                 Session::Http2 => "http/2",
             };
-            self.tally.transport_header(info, header.port, header.name, session);
+            let served = !header.name.is_empty() && self.gateway_serves(header.name);
+            self.tally.transport_header(info, header.port, header.name, session, served);
         }
         let Some(info) = self.info(key) else { return used };
         if !header.name.is_empty() {
@@ -288,6 +303,7 @@ impl Engine {
             self.gateway_begin(key, Some(&name));
         } else if info.original.port() == header.port {
             // Our own port named as the application's: a loop.
+            self.blame(key, "gateway loop");
             self.kill(key, true);
         } else {
             info.original.set_port(header.port);
@@ -306,6 +322,7 @@ impl Engine {
         self.set_port(key, own);
         if let Some(name) = name {
             if !self.gateway_serves(name) {
+                self.blame(key, "gateway domain invalid");
                 return self.kill(key, true);
             }
             let target = self.target_use(Lookup::Name(name.into()));
@@ -340,9 +357,18 @@ impl Engine {
     fn which_http(&mut self, key: Key<Conn>, data: &[u8]) -> usize {
         match preface::detect(data) {
             Detect::Partial => return 0,
-            Detect::Http1 => self.become_http1(key),
-            Detect::Http2 => self.become_http2(key),
-            Detect::Opaque => self.sniff_opaque(key),
+            Detect::Http1 => {
+                self.detected(key, "http/1");
+                self.become_http1(key);
+            }
+            Detect::Http2 => {
+                self.detected(key, "http/2");
+                self.become_http2(key);
+            }
+            Detect::Opaque => {
+                self.detected(key, "not_http");
+                self.sniff_opaque(key);
+            }
         }
         self.wake(key);
         0
@@ -367,15 +393,29 @@ impl Engine {
 
     pub(crate) fn sniff_alarm(&mut self, key: Key<Conn>) {
         match self.sniff(key).map(|sniff| sniff.stage) {
-            Some(Stage::Http) => self.sniff_opaque(key),
+            Some(Stage::Http) => {
+                self.detected(key, "read_timeout");
+                self.sniff_opaque(key);
+            }
             // The server may have to speak first: clear text, then.
             Some(Stage::Hello) if self.conns.get(key).is_some_and(|conn| conn.inb.is_empty()) => self.silent(key),
-            _ => self.kill(key, true),
+            stage => {
+                self.blame(
+                    key,
+                    match stage {
+                        Some(Stage::Hello | Stage::Shake) => "tls detection timeout",
+                        Some(Stage::Join | Stage::Policy) => "failfast",
+                        _ => "unexpected",
+                    },
+                );
+                self.kill(key, true);
+            }
         }
     }
 
     fn silent(&mut self, key: Key<Conn>) {
         if self.sniff(key).is_some_and(|sniff| sniff.direct) {
+            self.blame(key, "tls detection timeout");
             return self.kill(key, true);
         }
         self.sniff_opaque(key);
@@ -387,8 +427,14 @@ impl Engine {
         let kept = self.conns.get(key).is_some_and(|conn| !conn.inb.is_empty());
         match stage {
             Some(Stage::Join | Stage::Policy) => {}
-            Some(Stage::Http) if kept => self.sniff_opaque(key),
-            _ => self.kill(key, false),
+            Some(Stage::Http) if kept => {
+                self.detected(key, "not_http");
+                self.sniff_opaque(key);
+            }
+            _ => {
+                self.detected(key, "not_http");
+                self.kill(key, false);
+            }
         }
     }
 }

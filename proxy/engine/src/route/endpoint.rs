@@ -48,10 +48,9 @@ pub(crate) struct Endpoint {
     pub(crate) users: u32,
     /// Not in its path any more: goes when the last user does.
     pub(crate) retired: bool,
-    /// Request series, and those of its connections.
+    /// Request series, and that of its connections.
     pub(crate) series: Option<u32>,
     pub(crate) tcp: Option<TcpTally>,
-    pub(crate) tcp_opened: metrics::Counter,
     /// `authority` label.
     pub(crate) authority: Arc<str>,
 }
@@ -79,7 +78,6 @@ impl Endpoint {
             retired: false,
             series: None,
             tcp: None,
-            tcp_opened: metrics::Counter::default(),
             authority,
         }
     }

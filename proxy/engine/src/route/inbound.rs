@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::entry::authorize;
 use crate::route::choose;
 use crate::route::outbound::Edits;
+use crate::tally::inbound::Decided;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
 use crate::traffic::send::Outcome;
@@ -93,7 +94,7 @@ impl Engine {
         };
         let filters = rule.and_then(|(r, i)| Some(&*server.routes.get(r)?.rules.get(i)?.1)).unwrap_or_default();
         if first {
-            if let Err(fault) = self.enter(ex, info, server, rule.map(|(r, _)| r)) {
+            if let Err(fault) = self.enter(ex, info, server, rule.map(|(r, _)| r), head.authority) {
                 return Outcome::Fail(fault);
             }
             if let Some(x) = self.exchanges.get_mut(ex) {
@@ -118,20 +119,15 @@ impl Engine {
         info: &mut Info,
         server: &Server,
         route: Option<usize>,
+        authority: &[u8],
     ) -> Result<(), Fault> {
         let remote = info.remote.ip();
         let routes = route.and_then(|r| server.routes.get(r)).map_or(&[][..], |route| &route.authorizations);
         let found = authorize::allowed(routes.iter().chain(server.authorizations.iter()), remote, &info.tls);
-        let index = match found {
-            Some((index, _)) => Some(index),
-            None if server.allow_loopback && remote.is_loopback() => None,
-            None => {
-                self.inbound_series(ex, info, server, route, None, false);
-                return Err(Fault::Unauthorized);
-            }
-        };
-        self.inbound_series(ex, info, server, route, index, true);
-        Ok(())
+        let allowed = found.is_some() || server.allow_loopback && remote.is_loopback();
+        let decided = Decided { route, authorization: found.map(|(index, _)| index), allowed };
+        self.inbound_series(ex, info, server, decided, authority);
+        if allowed { Ok(()) } else { Err(Fault::Unauthorized) }
     }
 
     fn send_inbound(

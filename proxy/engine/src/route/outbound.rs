@@ -103,6 +103,7 @@ impl Engine {
         let first = !x.facts.has(Facts::ADMITTED);
         if first {
             x.facts.set(Facts::ADMITTED);
+            self.route_series(ex, key, table, rule, index as u16, head.authority);
             self.set_deadlines(ex, &rule.timeouts);
             if !rule.profile_labels.is_empty() || !rule.failures.is_empty() {
                 self.profile_series(ex, key, table, rule, index as u16);

@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) by_path: bool,
     /// Metric handles by rule and arm, made when first used; emptied by a newer table.
     pub(crate) series: Vec<((u16, u16), u32)>,
+    /// Series of rules, twice their number and one more for gRPC; `u32::MAX`: not made yet.
+    pub(crate) by_rule: Vec<u32>,
 }
 
 /// Where a backend's requests go.
@@ -55,6 +57,7 @@ impl Engine {
                     idle_since: 0,
                     by_path: false,
                     series: Vec::new(),
+                    by_rule: Vec::new(),
                 });
                 self.routes.by_lookup.insert(lookup.clone(), key);
                 self.ask(Ask::Target(lookup));
@@ -100,6 +103,7 @@ impl Engine {
         target.by_path = by_path;
         target.table = Some(table);
         target.series.clear();
+        target.by_rule.clear();
         let (waiting, parked) = (std::mem::take(&mut target.waiting), std::mem::take(&mut target.parked));
         for conn in waiting {
             self.sniff_told(conn);

@@ -3,22 +3,16 @@
 use crate::base::conn::Info;
 use crate::base::slab::Key;
 use crate::engine::Engine;
-use crate::tally::tcp::{label, target, tls_in};
-use crate::tally::{Labels, REQUESTS, borrowed};
-use crate::traffic::exchange::Exchange;
+use crate::tally::series::REQUESTS;
+use crate::tally::tcp::label;
+use crate::tally::{Labels, borrowed};
+use crate::traffic::exchange::{Exchange, Facts};
 use metrics::families;
 use table::Meta;
 use table::inbound::Server;
 
-/// S: `srv_group,srv_kind,srv_name,srv_port`.
-pub(crate) fn server(labels: &mut Labels, server: &Server, port: u16) {
-    label(labels, "srv_group", &*server.meta.group);
-    label(labels, "srv_kind", &*server.meta.kind);
-    label(labels, "srv_name", &*server.meta.name);
-    label(labels, "srv_port", port.to_string());
-}
-
-fn route(labels: &mut Labels, meta: Option<&Meta>) {
+/// R: `route_group,route_kind,route_name`.
+pub(crate) fn route(labels: &mut Labels, meta: Option<&Meta>) {
     label(labels, "route_group", meta.map_or("", |m| &*m.group));
     label(labels, "route_kind", meta.map_or("default", |m| &*m.kind));
     label(labels, "route_name", meta.map_or("default", |m| &*m.name));
@@ -31,6 +25,24 @@ pub(crate) fn authz(labels: &mut Labels, meta: Option<&Meta>) {
     label(labels, "authz_name", meta.map_or("localhost", |m| &*m.name));
 }
 
+/// Handles that a connection's requests were last counted with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// Policy version, route, authorization, verdict and kind of request.
+    key: u32,
+    series: u32,
+    route: u32,
+    verdict: metrics::Counter,
+}
+
+/// Which part of a port's policy decided about a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Decided {
+    pub(crate) route: Option<usize>,
+    pub(crate) authorization: Option<usize>,
+    pub(crate) allowed: bool,
+}
+
 impl Engine {
     /// Counts a request in (or not), and remembers where its answer is to be counted.
     pub(crate) fn inbound_series(
@@ -38,29 +50,38 @@ impl Engine {
         ex: Key<Exchange>,
         info: &mut Info,
         policy: &Server,
-        rule: Option<usize>,
-        authorization: Option<usize>,
-        allowed: bool,
+        decided: Decided,
+        authority: &[u8],
     ) {
+        let Some(x) = self.exchanges.get(ex) else { return };
+        let grpc = x.facts.has(Facts::GRPC);
         let version = self.ports.get(info.port).map_or(0, |port| port.version);
         let part = |index: Option<usize>| index.map_or(0, |i| i as u32 + 1) & 0x3ff;
-        let key = version << 21 | part(rule) << 11 | part(authorization) << 1 | u32::from(allowed);
-        let known = info.series.iter().find(|(known, ..)| *known == key).copied();
-        let (_, series, counter) = match known {
+        let key = version << 22
+            | u32::from(grpc) << 21
+            | part(decided.route) << 11
+            | part(decided.authorization) << 1
+            | u32::from(decided.allowed);
+        let by_name = self.config.authority_labels;
+        let known = info.series.iter().find(|known| known.key == key && !by_name).copied();
+        let known = match known {
             Some(found) => found,
             None => {
-                let made = self.inbound_resolve(key, info, policy, rule, authorization, allowed);
-                if info.series.len() >= 16 {
+                let authority = by_name.then(|| String::from_utf8_lossy(authority).to_ascii_lowercase());
+                let made = self.inbound_resolve(key, info, policy, decided, grpc, authority.as_deref());
+                if info.series.len() >= 16 || by_name {
                     info.series.clear();
                 }
                 info.series.push(made);
                 made
             }
         };
-        self.tally.shard.add(counter, 1);
-        self.tally.began(series);
+        self.tally.shard.add(known.verdict, 1);
+        self.tally.began(known.series);
+        self.tally.began(known.route);
         if let Some(x) = self.exchanges.get_mut(ex) {
-            x.series = series;
+            x.series = known.series;
+            x.route_series = known.route;
         }
     }
 
@@ -69,42 +90,45 @@ impl Engine {
         key: u32,
         info: &Info,
         policy: &Server,
-        rule: Option<usize>,
-        authorization: Option<usize>,
-        allowed: bool,
-    ) -> (u32, u32, metrics::Counter) {
-        let found = rule.and_then(|r| policy.routes.get(r));
+        decided: Decided,
+        grpc: bool,
+        authority: Option<&str>,
+    ) -> Known {
+        let found = decided.route.and_then(|r| policy.routes.get(r));
         let own = found.map_or(&[][..], |route| &route.authorizations);
-        let by = authorization.and_then(|i| own.iter().chain(policy.authorizations.iter()).nth(i)).map(|a| &a.meta);
-        let meta = found.map(|r| &r.meta);
+        let by = decided.authorization.and_then(|i| own.iter().chain(policy.authorizations.iter()).nth(i));
+        let (by, meta) = (by.map(|a| &a.meta), found.map(|r| &r.meta));
+        let tally = &mut self.tally;
         let mut count = Labels::new();
-        target(&mut count, info.original);
-        server(&mut count, policy, info.port);
+        tally.place(&mut count, info.original, Some(policy), info.port);
         route(&mut count, meta);
-        let family = if allowed {
+        let family = if decided.allowed {
             authz(&mut count, by);
             &families::INBOUND_HTTP_AUTHZ_ALLOW_TOTAL
         } else {
             &families::INBOUND_HTTP_AUTHZ_DENY_TOTAL
         };
-        tls_in(&mut count, info);
-        let counter = self.tally.registry.counter(family, &borrowed(&count));
+        tally.tls_in(&mut count, info);
+        let verdict = tally.registry.counter(family, &borrowed(&count));
         let mut labels = Labels::new();
         label(&mut labels, "direction", "inbound");
-        target(&mut labels, info.original);
-        tls_in(&mut labels, info);
-        server(&mut labels, policy, info.port);
+        if let Some(authority) = authority {
+            label(&mut labels, "authority", tally.strangers.hosts.shown(authority));
+        }
+        tally.inbound_target(&mut labels, info.original);
+        tally.tls_in(&mut labels, info);
+        tally.inbound_server(&mut labels, policy, info.port);
         route(&mut labels, meta);
-        authz(&mut labels, by.filter(|_| allowed));
-        (key, self.tally.series(labels, REQUESTS), counter)
+        authz(&mut labels, by.filter(|_| decided.allowed));
+        let series = tally.series(labels, REQUESTS);
+        Known { key, series, route: tally.inbound_route(policy, info.port, meta, grpc), verdict }
     }
 
     /// No route matched.
     pub(crate) fn inbound_unseries(&mut self, _ex: Key<Exchange>, info: &Info, policy: &Server) {
         let mut labels = Labels::new();
-        target(&mut labels, info.original);
-        server(&mut labels, policy, info.port);
-        tls_in(&mut labels, info);
+        self.tally.place(&mut labels, info.original, Some(policy), info.port);
+        self.tally.tls_in(&mut labels, info);
         let counter = self.tally.registry.counter(&families::INBOUND_HTTP_ROUTE_NOT_FOUND_TOTAL, &borrowed(&labels));
         self.tally.shard.add(counter, 1);
     }

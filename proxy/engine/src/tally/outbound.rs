@@ -5,32 +5,33 @@ use crate::engine::Engine;
 use crate::route::endpoint::Endpoint;
 use crate::route::path::Path;
 use crate::route::target::Target;
+use crate::tally::route::outbound_route;
+use crate::tally::series::{Families, REQUESTS};
 use crate::tally::tcp::{label, target, tls_out};
-use crate::tally::{Families, Labels, REQUESTS, borrowed};
+use crate::tally::{Labels, borrowed};
 use crate::traffic::exchange::{Exchange, Facts};
 use metrics::{Gauge, families};
 use table::Meta;
 use table::outbound::{self as spec, Rule, Split};
 
 static HTTP: Families = Families {
-    requests: &families::OUTBOUND_HTTP_BACKEND_REQUESTS_TOTAL,
-    responses: &families::OUTBOUND_HTTP_BACKEND_STATUSES_TOTAL,
-    latency: None,
-    classified: false,
+    requests: Some(&families::OUTBOUND_HTTP_BACKEND_REQUESTS_TOTAL),
+    response: Some(&families::OUTBOUND_HTTP_BACKEND_SECONDS),
+    told: Some(&families::OUTBOUND_HTTP_BACKEND_FRAMES),
+    ..Families::new(&families::OUTBOUND_HTTP_BACKEND_STATUSES_TOTAL, false)
 };
 
 static GRPC: Families = Families {
-    requests: &families::OUTBOUND_GRPC_BACKEND_REQUESTS_TOTAL,
-    responses: &families::OUTBOUND_GRPC_BACKEND_STATUSES_TOTAL,
-    latency: None,
-    classified: false,
+    requests: Some(&families::OUTBOUND_GRPC_BACKEND_REQUESTS_TOTAL),
+    response: Some(&families::OUTBOUND_GRPC_BACKEND_SECONDS),
+    told: Some(&families::OUTBOUND_GRPC_BACKEND_FRAMES),
+    ..Families::new(&families::OUTBOUND_GRPC_BACKEND_STATUSES_TOTAL, false)
 };
 
 static PROFILE: Families = Families {
-    requests: &families::ROUTE_REQUEST_TOTAL,
-    responses: &families::ROUTE_RESPONSE_TOTAL,
+    requests: Some(&families::ROUTE_REQUEST_TOTAL),
     latency: Some(&families::ROUTE_RESPONSE_LATENCY_MS),
-    classified: true,
+    ..Families::new(&families::ROUTE_RESPONSE_TOTAL, true)
 };
 
 /// Endpoints of a path, as told last.
@@ -115,14 +116,7 @@ impl Engine {
                 let Some(backend) = backend else { return };
                 let mut labels = Labels::new();
                 resource(&mut labels, "parent", &table.parent);
-                for (name, value) in [
-                    ("route_group", &rule.route.group),
-                    ("route_kind", &rule.route.kind),
-                    ("route_namespace", &rule.route.namespace),
-                    ("route_name", &rule.route.name),
-                ] {
-                    label(&mut labels, name, &**value);
-                }
+                outbound_route(&mut labels, &rule.route);
                 resource(&mut labels, "backend", &backend.meta);
                 let series = self.tally.series(labels, if grpc { GRPC } else { HTTP });
                 target.series.push((name, series));

@@ -1,26 +1,47 @@
 //! Connections as metrics: opened, open, bytes, closed.
 //!
 //! In: a connection once it is known what it is. Out: handles in the connection itself.
+//! Limits: `KEPT` label sets have their errors told apart; the connections of later ones count as closed without one.
 
 use crate::base::conn::{Conn, Info, Role, Tls};
 use crate::base::slab::{Key, Slab};
 use crate::entry::ports::Ports;
 use crate::route::endpoint::Endpoint;
+use crate::tally::strangers::OTHER;
 use crate::tally::{Labels, Tally, borrowed, inbound};
 use metrics::{Counter, Gauge, families};
+use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use table::inbound::Server;
 
 /// Where a connection's numbers go; into the void until it is known.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TcpTally {
     pub(crate) read: Counter,
     pub(crate) write: Counter,
+    /// The same bytes by zone, of connections to endpoints.
+    cost: (Counter, Counter),
+    opened: Counter,
     open: Gauge,
     closed: Counter,
     /// Bytes read before it was known.
     before: u32,
     known: bool,
+    /// Why it ended: an index of `sock::ERRNO`.
+    errno: u8,
+    /// Where its label set is kept.
+    kept: u16,
+}
+
+/// Label sets whose errors are told apart.
+const KEPT: usize = 4096;
+
+/// Label sets of connections, and the counters of those that ended by an error.
+#[derive(Default)]
+pub(crate) struct Kept {
+    sets: Vec<(TcpTally, Labels, Vec<(u8, Counter)>)>,
+    by_labels: HashMap<Labels, u16>,
 }
 
 pub(crate) fn label(labels: &mut Labels, name: &str, value: impl Into<String>) {
@@ -47,11 +68,14 @@ pub(crate) fn tls_in(labels: &mut Labels, info: &Info) {
         }
         Tls::None => {
             label(labels, "tls", "no_identity");
-            label(
-                labels,
-                "no_tls_reason",
-                if info.remote.ip().is_loopback() { "loopback" } else { "no_tls_from_remote" },
-            );
+            let reason = if info.skipped {
+                "port_skipped"
+            } else if info.remote.ip().is_loopback() {
+                "loopback"
+            } else {
+                "no_tls_from_remote"
+            };
+            label(labels, "no_tls_reason", reason);
         }
     }
 }
@@ -80,21 +104,43 @@ fn loopback(labels: &mut Labels) {
 }
 
 impl Tally {
-    fn tcp(&mut self, labels: &Labels) -> TcpTally {
-        let (labels, registry) = (borrowed(labels), &self.registry);
-        let mut closed = labels.clone();
+    /// The handles of a label set, one connection more.
+    fn tcp(&mut self, labels: Labels) -> TcpTally {
+        if let Some((tally, ..)) = self.tcp.by_labels.get(&labels).and_then(|&at| self.tcp.sets.get(at as usize)) {
+            let tally = *tally;
+            self.again(&tally);
+            return tally;
+        }
+        let (pairs, registry) = (borrowed(&labels), &self.registry);
+        let mut closed = pairs.clone();
         closed.push(("errno", ""));
+        let kept = self.tcp.sets.len();
         let tally = TcpTally {
-            read: registry.counter(&families::TCP_READ_BYTES_TOTAL, &labels),
-            write: registry.counter(&families::TCP_WRITE_BYTES_TOTAL, &labels),
-            open: registry.gauge(&families::TCP_OPEN_CONNECTIONS, &labels),
+            read: registry.counter(&families::TCP_READ_BYTES_TOTAL, &pairs),
+            write: registry.counter(&families::TCP_WRITE_BYTES_TOTAL, &pairs),
+            opened: registry.counter(&families::TCP_OPEN_TOTAL, &pairs),
+            open: registry.gauge(&families::TCP_OPEN_CONNECTIONS, &pairs),
             closed: registry.counter(&families::TCP_CLOSE_TOTAL, &closed),
-            before: 0,
             known: true,
+            kept: if kept < KEPT { kept as u16 } else { u16::MAX },
+            ..TcpTally::default()
         };
-        self.shard.add(registry.counter(&families::TCP_OPEN_TOTAL, &labels), 1);
-        self.shard.gauge_add(tally.open, 1);
+        if kept < KEPT {
+            self.tcp.sets.push((tally, labels.clone(), Vec::new()));
+            self.tcp.by_labels.insert(labels, kept as u16);
+        }
+        self.again(&tally);
         tally
+    }
+
+    fn again(&self, tally: &TcpTally) {
+        self.shard.add(tally.opened, 1);
+        self.shard.gauge_add(tally.open, 1);
+    }
+
+    /// Why a connection is about to end.
+    pub(crate) fn failed(tally: &mut TcpTally, error: &io::Error) {
+        tally.errno = sock::errno(error);
     }
 
     /// An accepted connection, as soon as policy and TLS are known; once.
@@ -110,14 +156,14 @@ impl Tally {
         } else {
             label(&mut labels, "direction", "inbound");
             label(&mut labels, "peer", "src");
-            target(&mut labels, info.original);
-            tls_in(&mut labels, info);
+            self.inbound_target(&mut labels, info.original);
+            self.tls_in(&mut labels, info);
             if let Some(server) = ports.get(info.port).and_then(|port| port.server.as_deref()) {
-                inbound::server(&mut labels, server, info.port);
+                self.inbound_server(&mut labels, server, info.port);
             }
         }
-        let before = conn.tally.before;
-        conn.tally = self.tcp(&labels);
+        let (before, errno) = (conn.tally.before, conn.tally.errno);
+        conn.tally = TcpTally { errno, ..self.tcp(labels) };
         self.shard.add(conn.tally.read, u64::from(before));
     }
 
@@ -128,13 +174,20 @@ impl Tally {
             tally.before = tally.before.saturating_add(n as u32);
         }
         self.shard.add(tally.read, n as u64);
+        self.shard.add(tally.cost.0, n as u64);
+    }
+
+    /// Bytes went.
+    #[inline]
+    pub(crate) fn wrote(&self, tally: &TcpTally, n: usize) {
+        self.shard.add(tally.write, n as u64);
+        self.shard.add(tally.cost.1, n as u64);
     }
 
     /// A connection we make.
     pub(crate) fn dialed(&mut self, conn: &mut Conn, endpoint: &mut Endpoint) {
         if let Some(tally) = endpoint.tcp {
-            self.shard.gauge_add(tally.open, 1);
-            self.shard.add(endpoint.tcp_opened, 1);
+            self.again(&tally);
             conn.tally = tally;
             return;
         }
@@ -143,32 +196,75 @@ impl Tally {
         label(&mut labels, "peer", "dst");
         if endpoint.outbound {
             label(&mut labels, "authority", &*endpoint.authority);
-        }
-        target(&mut labels, endpoint.spec.addr);
-        if endpoint.outbound {
+            target(&mut labels, endpoint.spec.addr);
             tls_out(&mut labels, endpoint);
             super::outbound::endpoint_labels(&mut labels, endpoint);
         } else {
+            self.inbound_target(&mut labels, endpoint.spec.addr);
             loopback(&mut labels);
         }
-        let tally = self.tcp(&labels);
-        endpoint.tcp_opened = self.registry.counter(&families::TCP_OPEN_TOTAL, &borrowed(&labels));
+        let mut tally = self.tcp(labels);
+        if endpoint.outbound {
+            tally.cost = self.cost(endpoint);
+        }
         endpoint.tcp = Some(tally);
         conn.tally = tally;
     }
 
+    fn cost(&self, endpoint: &Endpoint) -> (Counter, Counter) {
+        let zone = endpoint.spec.labels.iter().find(|(name, _)| &**name == "zone_locality");
+        let zone = match zone.map(|(_, value)| &**value) {
+            Some("local") => "Local",
+            Some("remote") => "Remote",
+            _ => "Unknown",
+        };
+        let counter =
+            |op| self.registry.counter(&families::OUTBOUND_TRANSFER_COST_TOTAL, &[("op", op), ("zone_locality", zone)]);
+        (counter("Recv"), counter("Send"))
+    }
+
     /// A connection is gone.
     pub(crate) fn closed(&mut self, conn: &Conn) {
-        if conn.tally.known {
-            self.shard.gauge_add(conn.tally.open, -1);
-            self.shard.add(conn.tally.closed, 1);
+        let tally = &conn.tally;
+        if !tally.known {
+            return;
+        }
+        self.shard.gauge_add(tally.open, -1);
+        let counter = self.ended(tally).unwrap_or(tally.closed);
+        self.shard.add(counter, 1);
+    }
+
+    /// The counter of connections that ended by an error.
+    fn ended(&mut self, tally: &TcpTally) -> Option<Counter> {
+        let name = sock::ERRNO.get(tally.errno as usize).filter(|name| !name.is_empty())?;
+        let (_, labels, ends) = self.tcp.sets.get_mut(tally.kept as usize)?;
+        if let Some(&(_, counter)) = ends.iter().find(|(errno, _)| *errno == tally.errno) {
+            return Some(counter);
+        }
+        let mut labels = borrowed(labels);
+        labels.push(("errno", name));
+        let counter = self.registry.counter(&families::TCP_CLOSE_TOTAL, &labels);
+        ends.push((tally.errno, counter));
+        Some(counter)
+    }
+
+    /// TLS of an inbound connection; names that strangers choose are bounded.
+    pub(crate) fn tls_in(&mut self, labels: &mut Labels, info: &Info) {
+        match &info.tls {
+            Tls::Opaque(sni) => {
+                label(labels, "tls", "opaque");
+                label(labels, "sni", self.strangers.sni.shown(sni));
+            }
+            _ => tls_in(labels, info),
         }
     }
 
-    /// A connection came with a transport header.
-    pub(crate) fn transport_header(&mut self, info: &Info, port: u16, name: &str, session: &str) {
+    /// A connection came with a transport header. `served`: the name is one that we forward to.
+    pub(crate) fn transport_header(&mut self, info: &Info, port: u16, name: &str, session: &str, served: bool) {
         let client = if let Tls::Mesh(Some(client)) = &info.tls { &**client } else { "" };
-        let port = port.to_string();
+        let name = if name.is_empty() || served { self.strangers.targets.shown(name) } else { OTHER };
+        let shown = self.strangers.port(port);
+        let port = if shown { port.to_string() } else { OTHER.to_owned() };
         let labels =
             [("session_protocol", session), ("target_port", &port), ("target_name", name), ("client_id", client)];
         self.shard.add(self.registry.counter(&families::INBOUND_TRANSPORT_HEADERS_TOTAL, &labels), 1);
@@ -185,8 +281,7 @@ impl Tally {
     /// An opaque connection was let in, refused, or cut by a newer policy.
     pub(crate) fn tcp_authz(&mut self, info: &Info, policy: &Server, allowed: Option<bool>, cut: bool) {
         let mut labels = Labels::new();
-        target(&mut labels, info.original);
-        inbound::server(&mut labels, policy, info.port);
+        self.place(&mut labels, info.original, Some(policy), info.port);
         let family = match allowed {
             _ if cut => &families::INBOUND_TCP_AUTHZ_TERMINATE_TOTAL,
             Some(true) => {
@@ -196,7 +291,7 @@ impl Tally {
             }
             _ => &families::INBOUND_TCP_AUTHZ_DENY_TOTAL,
         };
-        tls_in(&mut labels, info);
+        self.tls_in(&mut labels, info);
         self.shard.add(self.registry.counter(family, &borrowed(&labels)), 1);
     }
 }

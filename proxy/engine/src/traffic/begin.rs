@@ -61,6 +61,7 @@ impl Engine {
         x.facts.set_if(Facts::GATEWAY, info.is_some_and(|info| info.gateway));
         x.facts.set_if(Facts::MESHED, outbound || verified);
         x.facts.set_if(Facts::ASKED, end);
+        x.asked = if end { self.now } else { 0 };
         x.facts.set_if(Facts::DOWN2, stream != 0);
         x.facts.set_if(Facts::HEAD, head.method == b"HEAD");
         x.facts.set_if(Facts::OLD, head.version == Version::Http10);

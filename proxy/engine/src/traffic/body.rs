@@ -19,7 +19,10 @@ impl Engine {
     pub(crate) fn body_in(&mut self, ex: Key<Exchange>, dir: Dir, data: &[u8], end: bool) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         if end {
-            x.facts.set(if dir == Dir::Request { Facts::ASKED } else { Facts::HEARD });
+            x.came(dir, self.now);
+        }
+        if !data.is_empty() {
+            self.tally.frame(x, dir, data.len());
         }
         x.deadlines.last = self.now / 1_000_000;
         let (from, stream) = x.source(dir);
@@ -53,7 +56,7 @@ impl Engine {
     /// Trailers: the message is complete.
     pub(crate) fn trailers_in(&mut self, ex: Key<Exchange>, dir: Dir, fields: &Fields<'_>) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
-        x.facts.set(if dir == Dir::Request { Facts::ASKED } else { Facts::HEARD });
+        x.came(dir, self.now);
         if dir == Dir::Response
             && let Some(status) = http::grpc::status(fields)
         {

@@ -151,6 +151,8 @@ pub(crate) struct Exchange {
     /// When the head came, and when the first byte of the answer did (ns).
     pub(crate) began: u64,
     pub(crate) heard: u64,
+    /// When the whole request had come (ns); 0: not yet.
+    pub(crate) asked: u64,
     pub(crate) status: u16,
     /// 255: none was seen.
     pub(crate) grpc: u8,
@@ -164,6 +166,8 @@ pub(crate) struct Exchange {
     pub(crate) backend_series: u32,
     /// Of the service profile's route.
     pub(crate) profile_series: u32,
+    /// Of the route, whatever backend serves it.
+    pub(crate) route_series: u32,
     /// Status codes that count as failures; empty: 5xx.
     pub(crate) failures: Box<[(u16, u16)]>,
     pub(crate) waiting: Option<Box<Waiting>>,
@@ -186,6 +190,7 @@ impl Exchange {
             res: Pipe::default(),
             began,
             heard: 0,
+            asked: 0,
             status: 0,
             grpc: u8::MAX,
             tries: 0,
@@ -194,11 +199,24 @@ impl Exchange {
             series: u32::MAX,
             backend_series: u32::MAX,
             profile_series: u32::MAX,
+            route_series: u32::MAX,
             failures: Box::default(),
             waiting: None,
             edits: Vec::new(),
             alarm: Alarm::default(),
             deadlines: Deadlines::default(),
+        }
+    }
+
+    /// A whole message has come.
+    #[inline]
+    pub(crate) fn came(&mut self, dir: Dir, now: u64) {
+        match dir {
+            Dir::Request => {
+                self.facts.set(Facts::ASKED);
+                self.asked = now;
+            }
+            Dir::Response => self.facts.set(Facts::HEARD),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why a request is answered by us: one match decides status, gRPC status, metric label and whether the connection ends.
 
 use http::grpc::Status;
+use http::h2::Code;
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub(crate) enum Fault {
     Connect,
     /// The connection broke, or the stream was reset, before the answer was whole.
     Io,
+    /// The stream was reset by the endpoint, before the answer was whole.
+    Reset(Code),
+    /// The client left; nobody is told.
+    Cancelled,
     /// What came back is no HTTP.
     BadResponse,
     /// A timeout of the route.
@@ -45,7 +50,8 @@ impl Fault {
             Fault::Unauthorized => 403,
             Fault::Loadshed => 503,
             Fault::Failfast | Fault::Timeout(_) => 504,
-            Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Identity => 502,
+            Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Identity => 502,
+            Fault::Cancelled => 499,
             Fault::Loop => 508,
             Fault::Invalid => 500,
             Fault::BadRequest(status, _) | Fault::Redirect(status, _) => *status,
@@ -66,6 +72,8 @@ impl Fault {
             Fault::NoRoute | Fault::GatewayName => Status::NotFound,
             Fault::Unauthorized => Status::PermissionDenied,
             Fault::Loadshed | Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Identity => Status::Unavailable,
+            Fault::Reset(_) => Status::Unavailable,
+            Fault::Cancelled => Status::Cancelled,
             Fault::Failfast | Fault::Timeout(_) => Status::DeadlineExceeded,
             Fault::Loop => Status::Aborted,
             Fault::Invalid => Status::Internal,
@@ -82,7 +90,8 @@ impl Fault {
             Fault::Loadshed => "too many requests in flight",
             Fault::Failfast => "service in fail-fast: no endpoint available",
             Fault::Connect => "connection to endpoint failed",
-            Fault::Io => "connection to endpoint broke",
+            Fault::Io | Fault::Reset(_) => "connection to endpoint broke",
+            Fault::Cancelled => "client went away",
             Fault::BadResponse => "endpoint answered with malformed HTTP",
             Fault::Timeout(what) | Fault::BadRequest(_, what) => what,
             Fault::Loop => "request loop detected",
@@ -106,7 +115,8 @@ impl Fault {
             Fault::Unauthorized => "unauthorized",
             Fault::Loadshed => "loadshed",
             Fault::Failfast => "failfast",
-            Fault::Connect | Fault::Io | Fault::BadResponse => "i/o",
+            Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse => "i/o",
+            Fault::Cancelled => "cancelled",
             Fault::Timeout(_) => "response timeout",
             Fault::Loop => "gateway loop",
             Fault::GatewayName => "gateway domain invalid",
@@ -123,6 +133,7 @@ impl Fault {
                 | Fault::Failfast
                 | Fault::Connect
                 | Fault::Io
+                | Fault::Reset(_)
                 | Fault::BadResponse
                 | Fault::BadRequest(..)
                 | Fault::Invalid
@@ -131,7 +142,7 @@ impl Fault {
 
     /// Whether the endpoint is to blame, for its breaker.
     pub(crate) fn endpoints(&self) -> bool {
-        matches!(self, Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Timeout(_))
+        matches!(self, Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Timeout(_))
     }
 }
 

@@ -41,9 +41,9 @@ impl Engine {
     pub(crate) fn abandon(&mut self, ex: Key<Exchange>) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         x.down = Key::NONE;
+        let done = x.facts.has(Facts::DONE);
         self.unpick_with(ex, None);
-        self.tally.abandoned += 1;
-        self.over(ex, None);
+        self.over(ex, (!done).then_some(&Fault::Cancelled));
     }
 
     /// The upstream connection parts from the exchange.

@@ -180,7 +180,8 @@ impl Engine {
             Some(x) if x.res.ended && code == Code::NoError => return,
             _ => {}
         }
-        self.fail(ex, if code == Code::RefusedStream { &Fault::Loadshed } else { &Fault::Io });
+        let fault = if code == Code::RefusedStream { Fault::Loadshed } else { Fault::Reset(code) };
+        self.fail(ex, &fault);
     }
 
     /// A stream more may be opened: whoever waits for one tries again.
