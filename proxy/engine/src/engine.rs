@@ -4,9 +4,9 @@
 //! Never here: system calls, clocks, threads.
 
 use crate::base::buffers::Buffers;
-use crate::base::conn::Conn;
+use crate::base::conn::{Conn, State};
 use crate::base::net::{Io, Net};
-use crate::base::slab::Slab;
+use crate::base::slab::{Key, Slab};
 use crate::base::wheel::{Timer, Wheel};
 use crate::config::Config;
 use crate::entry::ports::Ports;
@@ -192,6 +192,16 @@ impl Engine {
         if self.io.dials.is_empty() {
             self.io.dials = dials;
         }
+    }
+
+    /// What this worker has to do, to be compared with what others have.
+    pub(crate) fn load(&self) -> usize {
+        self.tally.accepted + self.tally.in_flight.iter().sum::<usize>()
+    }
+
+    /// Whether a connection carries bytes and nothing else.
+    pub(crate) fn opaque(&self, key: Key<Conn>) -> bool {
+        self.conns.get(key).is_some_and(|conn| matches!(conn.state, State::Opaque(_)))
     }
 
     /// Connections that a drain waits for: all that were accepted.

@@ -3,7 +3,9 @@
 //! In: configuration and the way to the control thread. Out: a `table::Worker` per thread.
 //! Never here: what the bytes mean.
 
+mod bulk;
 mod driver;
+mod load;
 mod mailbox;
 
 use crate::base::conn::Role;
@@ -50,18 +52,24 @@ pub fn start(
     let config = Arc::new(config);
     let count = config.workers.max(1);
     let mut drivers = Vec::with_capacity(count as usize);
+    let mut boxes = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        boxes.push(Arc::new(Mailbox::new()?));
+    }
+    let loads = load::Loads::all(&boxes);
     let mut running = Running { workers: Vec::new(), threads: Vec::new(), bound: Vec::new() };
     for index in 0..count {
         let listeners = bind(&config, count > 1)?;
         if index == 0 {
             running.bound = listeners.iter().map(|bound| bound.addr).collect();
         }
-        let mailbox = Arc::new(Mailbox::new()?);
+        let mailbox = boxes[index as usize].clone();
         let seed =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
         let seed = seed ^ u64::from(index) << 48 | 1;
         let engine = Engine::new(WorkerId(index), config.clone(), control.clone(), registry.clone(), seed);
-        drivers.push(Driver::new(engine, config.clone(), mailbox.clone(), listeners)?);
+        let loads = loads.of(index);
+        drivers.push(Driver::new(engine, config.clone(), mailbox.clone(), listeners, loads)?);
         running.workers.push(mailbox);
     }
     for (index, driver) in drivers.into_iter().enumerate() {

@@ -1,7 +1,7 @@
 //! An engine on epoll: readiness to bytes, wishes to system calls, one turn after another.
 //!
 //! In: sockets, letters, time. Out: calls of the engine, in the order accept, read, settle.
-//! Limits: `BATCH` accepts per listener and turn, one read of `SCRATCH` bytes per connection and turn.
+//! Limits: `BATCH` accepts per listener and turn, one read of `SCRATCH` bytes (of a long stream: `BULK`) per connection and turn.
 //! Never here: what the bytes mean.
 
 use crate::base::conn::{Conn, Role};
@@ -9,14 +9,15 @@ use crate::base::net::Net;
 use crate::base::slab::Key;
 use crate::config::Config;
 use crate::engine::{Engine, Life};
-use crate::run::mailbox::Mailbox;
+use crate::run::bulk::{Scratch, Streak};
+use crate::run::load::Loads;
+use crate::run::mailbox::{Handed, Mailbox};
 use sock::{Events, Listener, Poll, Ready, Socket};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const SCRATCH: usize = 64 << 10;
 const EVENTS: usize = 256;
 const BATCH: usize = 64;
 /// Tokens with this bit are not connections.
@@ -41,6 +42,7 @@ struct Slot {
     connected: bool,
     /// The kernel has said that an end or error is to come: read until it does.
     end: bool,
+    streak: Streak,
 }
 
 /// The sockets of a worker, as the engine sees them.
@@ -58,7 +60,8 @@ pub(crate) struct Driver {
     listeners: Vec<Bound>,
     mailbox: Arc<Mailbox>,
     began: Instant,
-    scratch: Vec<u8>,
+    scratch: Scratch,
+    loads: Loads,
     listening: bool,
     /// Accepting failed for lack of descriptors: the listeners rest until then.
     resting: Option<Instant>,
@@ -78,7 +81,8 @@ impl Sockets {
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
-        self.slots[index] = Some(Slot { socket, key, readable: false, again: false, connected, end: false });
+        self.slots[index] =
+            Some(Slot { socket, key, readable: false, again: false, connected, end: false, streak: Streak::default() });
         Ok(())
     }
 }
@@ -136,9 +140,10 @@ impl Driver {
         config: Arc<Config>,
         mailbox: Arc<Mailbox>,
         listeners: Vec<Bound>,
+        loads: Loads,
     ) -> io::Result<Driver> {
         let poll = Poll::new()?;
-        poll.add_listener(&mailbox.waker, WAKER)?;
+        poll.add_listener(&mailbox.bell, WAKER)?;
         let sockets = Sockets { poll, config, slots: Vec::new(), again: Vec::new() };
         let began = Instant::now();
         Ok(Driver {
@@ -147,7 +152,8 @@ impl Driver {
             listeners,
             mailbox,
             began,
-            scratch: vec![0; SCRATCH],
+            scratch: Scratch::default(),
+            loads,
             listening: false,
             resting: None,
         })
@@ -173,6 +179,8 @@ impl Driver {
                 self.event(events.get(index));
             }
             self.engine.settle(&mut self.sockets);
+            self.loads.publish(self.engine.load());
+            self.scratch.rest(self.engine.now);
         }
     }
 
@@ -209,8 +217,8 @@ impl Driver {
         let Some(slot) = self.sockets.get(key) else { return };
         if ready.write {
             if !slot.connected {
-                if slot.socket.take_error().is_some() {
-                    return self.engine.broken(key);
+                if let Some(error) = slot.socket.take_error() {
+                    return self.engine.failed(key, &error);
                 }
                 slot.connected = true;
                 self.engine.connected(key);
@@ -236,14 +244,16 @@ impl Driver {
         if !slot.connected {
             return;
         }
-        match slot.socket.recv(&mut self.scratch) {
+        let room = self.scratch.room(slot.streak.long() && self.engine.opaque(key));
+        match slot.socket.recv(room) {
             Ok(Some(0)) => {
                 slot.readable = false;
                 self.engine.ended(key);
             }
             Ok(Some(n)) => {
-                slot.readable = n == self.scratch.len() || slot.end;
-                self.engine.input(key, &mut self.scratch[..n]);
+                slot.readable = n == room.len() || slot.end;
+                slot.streak.read(n, n == room.len());
+                self.engine.input(key, &mut room[..n]);
                 if let Some(slot) = self.sockets.get(key)
                     && slot.readable
                     && !slot.again
@@ -253,14 +263,17 @@ impl Driver {
                 }
             }
             Ok(None) => slot.readable = false,
-            Err(_) => self.engine.broken(key),
+            Err(e) => self.engine.failed(key, &e),
         }
     }
 
     fn letters(&mut self) {
-        self.mailbox.waker.clear();
-        for tell in self.mailbox.empty() {
+        let letters = self.mailbox.empty();
+        for tell in letters.tells {
             self.engine.told(tell);
+        }
+        for Handed { role, socket, remote } in letters.handed {
+            self.accepted(role, socket, remote);
         }
         if self.engine.life != Life::Serving {
             // Closing the listeners refuses new connections at once.
@@ -276,8 +289,10 @@ impl Driver {
             let Some(bound) = self.listeners.get(index) else { return };
             match bound.listener.accept() {
                 Ok(Some((socket, remote))) => {
-                    let role = bound.role;
-                    self.accepted(role, socket, remote);
+                    let handed = Handed { role: bound.role, socket, remote };
+                    if let Some(Handed { role, socket, remote }) = self.loads.place(self.engine.load(), handed) {
+                        self.accepted(role, socket, remote);
+                    }
                 }
                 Ok(None) => return,
                 Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
