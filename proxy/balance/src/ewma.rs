@@ -37,7 +37,7 @@ impl PeakEwma {
 /// How much of an old value is left after `elapsed`: e^(-elapsed/decay). Below a thousandth of the decay time the first
 /// terms of the series are exact enough and cost no library call: the usual case under load.
 #[inline]
-fn keep(elapsed: u64, decay: u64) -> f64 {
+pub(crate) fn keep(elapsed: u64, decay: u64) -> f64 {
     if elapsed == 0 {
         return 1.0;
     }

@@ -2,14 +2,18 @@
 //! monotonic nanoseconds and dice; what leaves: an endpoint's number. Never in here: addresses, connections, timers,
 //! locks. One balancer per (service, worker).
 //!
-//! Rooms: [`dice`], [`ewma`] (how slow is it), [`pool`] (endpoints and the pick), [`breaker`] (leave a failing one
-//! alone), [`failfast`] (stop queueing when nobody is there), [`split`] (weights between backends).
+//! Rooms: [`dice`], [`ewma`] (how slow is it), [`penalty`] (it said that it is overloaded), [`pool`] (endpoints and the
+//! pick), [`window`] and [`breaker`] (leave a failing one alone), [`backoff`] (when to try again), [`failfast`] (stop
+//! queueing when nobody is there), [`split`] (weights between backends).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod backoff;
 pub mod breaker;
 pub mod dice;
 pub mod ewma;
 pub mod failfast;
+pub mod penalty;
 pub mod pool;
 pub mod split;
+pub mod window;

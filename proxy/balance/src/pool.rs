@@ -1,8 +1,16 @@
 //! Endpoints and the pick: the better of two random ones (power of two choices), by peak-EWMA latency times requests in
 //! flight, over weight. Random ones are drawn by weight. Bound: the caller's list of endpoints.
+//!
+//! Near ones (same zone) come first while at least half of their weight is ready: two of them are drawn, and one of the others
+//! beside them, which is taken only where it would cost less than a fourth. A new endpoint beside others begins with a tenth
+//! of its weight and has all of it at the end of the slow start.
 
 use crate::dice::Dice;
 use crate::ewma::PeakEwma;
+use crate::penalty::Penalty;
+
+mod line;
+use line::Line;
 
 /// An endpoint's number; never reused while a [`Pool`] lives (slot and generation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,18 +22,34 @@ pub struct EndpointId {
 }
 
 /// What the balancer believes of latencies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// Estimate of an endpoint never measured, ns (30 ms).
     pub default_rtt: u64,
     /// Decay time, ns (10 s).
     pub decay: u64,
+    /// Decay time of penalties, ns (10 s).
+    pub penalty_decay: u64,
+    /// How long a new endpoint takes to get its whole weight, ns; 0: none.
+    pub slow_start: u64,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Params { default_rtt: 30_000_000, decay: 10_000_000_000 }
+        let decay = 10_000_000_000;
+        Params { default_rtt: 30_000_000, decay, penalty_decay: decay, slow_start: 0 }
     }
+}
+
+/// What is known about an endpoint beside its latency.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// 0 is never picked while others have weight; the control plane's unit (10 000 = 1.0).
+    pub weight: u32,
+    /// In the caller's own zone.
+    pub near: bool,
+    /// It came to a service that was served without it.
+    pub new: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +60,23 @@ struct Endpoint {
     /// Where in `ready` it stands.
     place: Option<u32>,
     alive: bool,
+    near: bool,
+    /// Since when its weight grows; it has all of it: none.
+    born: Option<u64>,
+    /// Its weight now, in hundredths; brought up to date by `refresh`.
+    share: u64,
     ewma: PeakEwma,
+    penalty: Penalty,
 }
 
 /// The least latency that is told apart: below it, requests in flight decide.
 const FLOOR: f64 = 1e6;
+/// A far endpoint is taken where it costs less than this part of the near one.
+const SPILL: f64 = 4.0;
+/// The part of its weight, in hundredths, that a new endpoint begins with.
+const FIRST: u64 = 10;
+/// In so many steps the weight of a new one grows.
+const STEPS: u64 = 20;
 
 /// The endpoints of one service.
 #[derive(Debug, Default)]
@@ -50,9 +86,15 @@ pub struct Pool {
     free: Vec<u32>,
     /// Slots that may be picked, in no order.
     ready: Vec<u32>,
-    /// Running sums of the ready weights; empty while all weights are equal.
-    sums: Vec<u64>,
+    /// The ready ones as they are drawn from; with the near ones preferred, `all` is empty.
+    all: Line,
+    near: Line,
+    far: Line,
+    /// The ready weigh differently.
+    uneven: bool,
     stale: bool,
+    /// When the weight of a new endpoint has to be looked at again; 0: none is new.
+    grows: u64,
 }
 
 impl Pool {
@@ -61,11 +103,26 @@ impl Pool {
         Pool { params, ..Pool::default() }
     }
 
-    /// Adds an endpoint, ready at once. `weight` 0 is never picked while others have weight; the control plane's unit
-    /// (10 000 = 1.0).
-    pub fn insert(&mut self, weight: u32, now: u64) -> EndpointId {
-        let ewma = PeakEwma::new(self.params.default_rtt, now);
-        let fresh = Endpoint { generation: 0, weight, pending: 0, place: None, alive: true, ewma };
+    /// What the policy says now; what has been measured stays.
+    pub fn set_params(&mut self, params: Params) {
+        self.params = params;
+        self.stale = true;
+    }
+
+    /// Adds an endpoint, ready at once.
+    pub fn insert(&mut self, member: Member, now: u64) -> EndpointId {
+        let fresh = Endpoint {
+            generation: 0,
+            weight: member.weight,
+            pending: 0,
+            place: None,
+            alive: true,
+            near: member.near,
+            born: (member.new && self.params.slow_start > 0).then_some(now),
+            share: 0,
+            ewma: PeakEwma::new(self.params.default_rtt, now),
+            penalty: Penalty::default(),
+        };
         let slot = match self.free.pop() {
             Some(slot) => {
                 let place = &mut self.endpoints[slot as usize];
@@ -128,14 +185,18 @@ impl Pool {
     /// Picks among the ready, `None` if there is none. Does not count a request: see [`Pool::start`].
     #[inline]
     pub fn pick(&mut self, now: u64, dice: &mut Dice) -> Option<EndpointId> {
-        self.refresh();
+        if self.stale || self.grows != 0 && now >= self.grows {
+            self.refresh(now);
+        }
         let slot = match self.ready[..] {
             [] => return None,
             [only] => only,
+            _ if self.near.is_empty() => self.better_of(&self.all, now, dice),
             _ => {
-                let first = self.draw(dice, None);
-                let second = self.draw(dice, Some(first));
-                self.better(first, second, now)
+                let near = self.better_of(&self.near, now, dice);
+                let far = self.far.draw(dice, None).1;
+                let spills = self.share(far) > 0 && self.cost_of(far, now) * SPILL < self.cost_of(near, now);
+                if spills { far } else { near }
             }
         };
         Some(EndpointId { slot, generation: self.endpoints[slot as usize].generation })
@@ -172,11 +233,11 @@ impl Pool {
         }
     }
 
-    /// Takes in a latency that was not measured (a penalty for overload answers).
-    pub fn penalise(&mut self, id: EndpointId, rtt: u64, now: u64) {
-        let decay = self.params.decay;
+    /// It said that it is overloaded: for a while it counts as if it took so many ns.
+    pub fn penalise(&mut self, id: EndpointId, amount: u64, now: u64) {
+        let decay = self.params.penalty_decay;
         if let Some(endpoint) = self.get_mut(id) {
-            endpoint.ewma.observe(rtt, decay, now);
+            endpoint.penalty.charge(amount, decay, now);
         }
     }
 
@@ -215,55 +276,65 @@ impl Pool {
             .filter(|endpoint| endpoint.alive && endpoint.generation == id.generation)
     }
 
-    /// Rebuilds the sums after a change, if the weights differ.
-    fn refresh(&mut self) {
-        if !std::mem::take(&mut self.stale) {
-            return;
+    /// Rebuilds what is drawn from, after a change or because a new endpoint has grown.
+    fn refresh(&mut self, now: u64) {
+        self.stale = false;
+        self.grows = 0;
+        let window = self.params.slow_start;
+        for endpoint in self.endpoints.iter_mut().filter(|endpoint| endpoint.alive) {
+            let age = endpoint.born.map(|born| now.saturating_sub(born)).filter(|age| *age < window);
+            endpoint.born = endpoint.born.filter(|_| age.is_some());
+            let part = age.map_or(100, |age| (u128::from(age) * 100 / u128::from(window)) as u64).max(FIRST);
+            endpoint.share = u64::from(endpoint.weight) * part;
+            if age.is_some() {
+                self.grows = now + (window / STEPS).max(1);
+            }
         }
-        self.sums.clear();
-        let weight = |slot: &u32| self.endpoints[*slot as usize].weight;
-        let first = self.ready.first().map(weight);
-        if self.ready.iter().any(|slot| Some(weight(slot)) != first) {
-            self.sums.extend(self.ready.iter().scan(0u64, |sum, slot| {
-                *sum += u64::from(weight(slot));
-                Some(*sum)
-            }));
+        let shares: Vec<_> = self.ready.iter().map(|slot| (*slot, self.share(*slot))).collect();
+        self.uneven = shares.iter().any(|(_, share)| *share != shares[0].1);
+        if self.prefers_near() {
+            let near = |slot: u32| self.endpoints[slot as usize].near;
+            let (nearby, others): (Vec<_>, Vec<_>) = shares.into_iter().partition(|(slot, _)| near(*slot));
+            (self.all, self.near, self.far) = (Line::default(), Line::new(&nearby), Line::new(&others));
+        } else {
+            (self.all, self.near, self.far) = (Line::new(&shares), Line::default(), Line::default());
         }
     }
 
-    /// A random ready slot by weight, not `except`. There are two at least.
-    #[inline]
-    fn draw(&self, dice: &mut Dice, except: Option<u32>) -> u32 {
-        let out = except.and_then(|slot| self.endpoints[slot as usize].place).map(|place| place as usize);
-        let Some(total) = self.sums.last() else {
-            let n = self.ready.len() - usize::from(out.is_some());
-            let place = dice.below(n as u64) as usize;
-            return self.ready[place + usize::from(out.is_some_and(|out| place >= out))];
-        };
-        // Cut the stretch of the one left out from the line, then see where the point falls.
-        let below = |place: usize| place.checked_sub(1).map_or(0, |before| self.sums[before]);
-        let (cut_at, cut) = out.map_or((u64::MAX, 0), |out| (below(out), self.sums[out] - below(out)));
-        if total - cut == 0 {
-            // The others weigh nothing: stay with the one that does.
-            return except.unwrap_or(self.ready[0]);
-        }
-        let point = dice.below(total - cut);
-        let point = if point >= cut_at { point + cut } else { point };
-        self.ready[self.sums.partition_point(|sum| *sum <= point)]
+    /// Some are near and some are not, and of the near ones' weight half is ready.
+    fn prefers_near(&self) -> bool {
+        let weight = |of: &Endpoint| u64::from(of.weight);
+        let near: u64 = self.endpoints.iter().filter(|of| of.alive && of.near).map(weight).sum();
+        let ready = self.ready.iter().map(|slot| &self.endpoints[*slot as usize]);
+        let near_ready: u64 = ready.clone().filter(|of| of.near).map(weight).sum();
+        near_ready > 0 && near_ready * 2 >= near && ready.clone().any(|of| !of.near)
     }
 
     #[inline]
-    fn better(&self, first: u32, second: u32, now: u64) -> u32 {
-        let cost = |slot: u32| self.cost(&self.endpoints[slot as usize], now);
-        if cost(second) < cost(first) { second } else { first }
+    fn share(&self, slot: u32) -> u64 {
+        self.endpoints[slot as usize].share
+    }
+
+    /// The better of two random ones of a line that is not empty.
+    #[inline]
+    fn better_of(&self, line: &Line, now: u64, dice: &mut Dice) -> u32 {
+        let (at, first) = line.draw(dice, None);
+        let second = line.draw(dice, Some(at)).1;
+        if second != first && self.cost_of(second, now) < self.cost_of(first, now) { second } else { first }
+    }
+
+    #[inline]
+    fn cost_of(&self, slot: u32, now: u64) -> f64 {
+        self.cost(&self.endpoints[slot as usize], now)
     }
 
     /// Weight counts in the draw and here: of two that are always both drawn, the heavier must carry more.
     #[inline]
     fn cost(&self, endpoint: &Endpoint, now: u64) -> f64 {
         let scale = f64::from(endpoint.pending + 1);
-        let share = if self.sums.is_empty() { 1.0 } else { f64::from(endpoint.weight.max(1)) };
-        endpoint.ewma.rtt(self.params.decay, now).max(FLOOR) * scale / share
+        let share = if self.uneven { endpoint.share.max(1) as f64 } else { 1.0 };
+        let penalty = endpoint.penalty.left(self.params.penalty_decay, now);
+        endpoint.ewma.rtt(self.params.decay, now).max(penalty).max(FLOOR) * scale / share
     }
 }
 

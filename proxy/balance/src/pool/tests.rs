@@ -4,9 +4,13 @@ use std::collections::HashMap;
 
 const MS: u64 = 1_000_000;
 
+fn member(weight: u32) -> Member {
+    Member { weight, near: false, new: false }
+}
+
 fn pool(weights: &[u32]) -> (Pool, Vec<EndpointId>, Dice) {
     let mut pool = Pool::new(Params::default());
-    let ids = weights.iter().map(|weight| pool.insert(*weight, 0)).collect();
+    let ids = weights.iter().map(|weight| pool.insert(member(*weight), 0)).collect();
     (pool, ids, Dice::new(7))
 }
 
@@ -78,12 +82,88 @@ fn weights_shape_the_load() {
     assert_eq!(counts.get(&ids[2]), None);
 }
 
+/// `near` and `far` endpoints; how many requests of `n`, none of which ends, go to a far one.
+fn spilled(near: &[(u32, bool)], far: usize, n: u32) -> u32 {
+    let (mut pool, mut dice) = (Pool::new(Params::default()), Dice::new(3));
+    for (weight, ready) in near {
+        let id = pool.insert(Member { near: true, ..member(*weight) }, 0);
+        pool.set_ready(id, *ready);
+    }
+    let first_far = near.len() as u32;
+    (0..far).for_each(|_| drop(pool.insert(member(1), 0)));
+    (0..n)
+        .filter(|_| {
+            let id = pool.pick(0, &mut dice).unwrap();
+            pool.start(id);
+            id.slot >= first_far
+        })
+        .count() as u32
+}
+
+#[test]
+fn near_ones_come_first_while_enough_of_them_are_ready() {
+    let (up, down) = ((1, true), (1, false));
+    for (case, near, far, n, least, most) in [
+        ("all near", &[up, up][..], 0, 100, 0, 0),
+        ("a few requests stay near", &[up, up], 2, 6, 0, 0),
+        ("many spill over", &[up, up], 2, 1000, 150, 300),
+        ("half is enough", &[up, down], 2, 3, 0, 0),
+        ("less is not: everybody counts", &[up, down, down], 2, 900, 500, 700),
+        ("by weight", &[(1, true), (9, false)], 2, 900, 500, 700),
+        ("nobody near is ready", &[down], 2, 10, 10, 10),
+        ("near ones without weight", &[(0, true)], 1, 10, 10, 10),
+    ] {
+        let found = spilled(near, far, n);
+        assert!((least..=most).contains(&found), "{case}: {found} of {n}");
+    }
+}
+
+#[test]
+fn a_new_endpoint_gets_its_share_step_by_step() {
+    let slow = Params { slow_start: 10_000 * MS, ..Params::default() };
+    let (mut pool, mut dice) = (Pool::new(slow), Dice::new(5));
+    pool.insert(member(10_000), 0);
+    let fresh = pool.insert(Member { new: true, ..member(10_000) }, 0);
+    // (ms, part of the requests that it gets, of a pair that shares by weight: w / (1 + w))
+    for (at, part) in [(0, 0.09), (2_500, 0.2), (5_000, 0.333), (9_999, 0.5), (10_000, 0.5), (99_000, 0.5)] {
+        let (mut flying, mut count) = (std::collections::VecDeque::new(), 0);
+        for _ in 0..20_000 {
+            let id = pool.pick(at * MS, &mut dice).unwrap();
+            pool.start(id);
+            flying.push_back(id);
+            count += u32::from(id == fresh);
+            if flying.len() > 60 {
+                pool.finish(flying.pop_front().unwrap(), Some(MS), at * MS);
+            }
+        }
+        flying.into_iter().for_each(|id| pool.finish(id, Some(MS), at * MS));
+        let found = f64::from(count) / 20_000.0;
+        assert!((found - part).abs() < 0.04, "{at}: {found}");
+    }
+}
+
+#[test]
+fn an_overloaded_endpoint_is_left_alone_until_its_penalty_has_faded() {
+    let params = Params { penalty_decay: 1_000 * MS, ..Params::default() };
+    let (mut pool, mut dice) = (Pool::new(params), Dice::new(5));
+    let ids = [0, 1].map(|_| pool.insert(member(1), 0));
+    ids.iter().for_each(|id| pool.finish(*id, Some(MS), 0));
+    pool.penalise(ids[0], 5_000 * MS, 0);
+    assert!((0..50).all(|_| pool.pick(0, &mut dice) == Some(ids[1])));
+    // 5 s fade to less than the 30 ms at which both began in five decay times and a bit.
+    assert!((0..50).all(|_| pool.pick(4_000 * MS, &mut dice) == Some(ids[1])));
+    let later = 6_000 * MS;
+    assert!((0..200).any(|_| pool.pick(later, &mut dice) == Some(ids[0])));
+    pool.set_params(Params { penalty_decay: 1, ..params });
+    assert!((0..50).any(|_| pool.pick(10 * MS, &mut dice) == Some(ids[0])), "as the policy says now");
+}
+
 #[test]
 fn an_old_number_means_nothing() {
     let (mut pool, ids, _) = pool(&[1]);
     pool.start(ids[0]);
     pool.remove(ids[0]);
-    let fresh = pool.insert(1, 0);
+    let fresh = pool.insert(member(1), 0);
     assert_eq!((fresh.slot, pool.pending(fresh)), (ids[0].slot, 0));
     pool.finish(ids[0], Some(1), 0);
     pool.remove(ids[0]);
@@ -121,7 +201,7 @@ proptest! {
         for act in acts {
             match act {
                 Act::Insert(weight) => {
-                    let id = pool.insert(weight, 0);
+                    let id = pool.insert(member(weight), 0);
                     prop_assert!(oracle.insert(id, (weight, true, 0)).is_none());
                     all.push(id);
                 }
