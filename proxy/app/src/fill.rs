@@ -18,6 +18,7 @@ pub fn engine(settings: &Settings) -> Config {
     };
     side(&mut config.inbound_side, &settings.inbound_side);
     side(&mut config.outbound_side, &settings.outbound_side);
+    config.slow_start = settings.slow_start.unwrap_or(config.slow_start);
     h2(&mut config.h2, &settings.inbound_side.h2);
     config
 }
@@ -30,6 +31,8 @@ fn side(to: &mut engine::Side, from: &Side) {
         ($($field:ident)*) => { $(to.$field = from.$field.or(to.$field);)* };
     }
     set!(detect_timeout connect_timeout backlog pool_idle pool_max max_in_flight discovery_idle queue failfast);
+    set!(tcp_queue tcp_failfast);
+    to.backoff = engine::Backoff { min: from.backoff.min, max: from.backoff.max, jitter: from.backoff.jitter };
     or!(accept_keepalive accept_user_timeout connect_keepalive connect_user_timeout);
 }
 

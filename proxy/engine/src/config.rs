@@ -39,6 +39,8 @@ pub struct Config {
     pub hostname_labels: bool,
     /// Inbound request series have an `authority` label (`INBOUND_METRICS_AUTHORITY_LABELS=unsafe`).
     pub authority_labels: bool,
+    /// How long an endpoint that joins others takes to get its whole weight; zero: none.
+    pub slow_start: Duration,
     /// Drop `l5d-proxy-*` towards the application (`OUTBOUND_DISABLE_INFORMATIONAL_HEADERS`).
     pub quiet_headers: bool,
 }
@@ -72,6 +74,23 @@ pub struct Side {
     pub queue: usize,
     /// How long a request waits for an endpoint before 504 (3 s outbound, 1 s inbound).
     pub failfast: Duration,
+    /// Opaque connections that may wait for one path, or for what is known of one destination.
+    pub tcp_queue: usize,
+    /// How long an opaque connection waits for an endpoint before it is closed.
+    pub tcp_failfast: Duration,
+    /// How long an endpoint that could not be reached is left alone.
+    pub backoff: Backoff,
+}
+
+/// Waits between tries to reach an endpoint: doubled each time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    /// After the first failure.
+    pub min: Duration,
+    /// At most (10 s inbound, 60 s outbound); 2 s while no other endpoint of the path is ready.
+    pub max: Duration,
+    /// Share added at random.
+    pub jitter: f64,
 }
 
 /// HTTP/2 settings.
@@ -111,6 +130,9 @@ impl Default for Side {
             discovery_idle: Duration::from_secs(5),
             queue: 10_000,
             failfast: Duration::from_secs(3),
+            tcp_queue: 10_000,
+            tcp_failfast: Duration::from_secs(3),
+            backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(60), jitter: 0.1 },
         }
     }
 }
@@ -142,6 +164,8 @@ impl Default for Config {
                 connect_timeout: Duration::from_millis(300),
                 discovery_idle: Duration::from_secs(90),
                 failfast: Duration::from_secs(1),
+                tcp_failfast: Duration::from_secs(1),
+                backoff: Backoff { max: Duration::from_secs(10), ..Side::default().backoff },
                 ..Side::default()
             },
             outbound_side: Side::default(),
@@ -153,6 +177,7 @@ impl Default for Config {
             loopback_targets: false,
             hostname_labels: false,
             authority_labels: false,
+            slow_start: Duration::from_secs(10),
             quiet_headers: false,
         }
     }

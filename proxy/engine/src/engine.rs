@@ -135,6 +135,7 @@ impl Engine {
 
     fn sweep(&mut self) {
         self.sweep_targets();
+        self.sweep_paths();
         self.sweep_ports();
         if self.life == Life::Serving {
             self.wheel.insert(self.millis() + 1_000, Timer::Sweep);

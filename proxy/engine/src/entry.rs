@@ -9,3 +9,4 @@ pub(crate) mod authorize;
 pub(crate) mod opaque;
 pub(crate) mod ports;
 pub(crate) mod sniff;
+pub(crate) mod streams;

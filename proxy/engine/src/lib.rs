@@ -14,5 +14,5 @@ mod sim;
 mod tally;
 mod traffic;
 
-pub use config::{Config, H2, Side};
+pub use config::{Backoff, Config, H2, Side};
 pub use run::{Running, StartError, start};

@@ -4,17 +4,21 @@
 //! Limits: a target or path lives while something uses it or until its idle time is over; the control thread bounds endpoints.
 //! Never here: bodies, framing.
 
+pub(crate) mod balancer;
 pub(crate) mod choose;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
 pub(crate) mod inbound;
+pub(crate) mod judge;
 pub(crate) mod outbound;
 pub(crate) mod path;
 pub(crate) mod pick;
 pub(crate) mod pool;
+pub(crate) mod recover;
 pub(crate) mod target;
 
 use crate::base::slab::{Key, Slab};
+use balancer::Known;
 use endpoint::Endpoint;
 use path::Path;
 use std::collections::HashMap;
@@ -28,7 +32,7 @@ pub(crate) struct Routes {
     pub(crate) targets: Slab<Target>,
     pub(crate) by_lookup: HashMap<Lookup, Key<Target>>,
     pub(crate) paths: Slab<Path>,
-    pub(crate) by_path: HashMap<PathId, Key<Path>>,
+    pub(crate) by_path: HashMap<PathId, Known>,
     pub(crate) endpoints: Slab<Endpoint>,
     /// Our application's own addresses.
     pub(crate) apps: HashMap<SocketAddr, Key<Endpoint>>,

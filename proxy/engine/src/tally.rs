@@ -4,6 +4,7 @@
 //! Limits: `series::SERIES` label sets of requests and as many of connections are kept here; more share one whose labels say
 //! `other`. What strangers choose (ports, SNI, names) is bounded apart, see `strangers`.
 
+pub(crate) mod balancer;
 pub(crate) mod detect;
 pub(crate) mod ends;
 pub(crate) mod inbound;
@@ -11,6 +12,7 @@ pub(crate) mod outbound;
 pub(crate) mod route;
 pub(crate) mod series;
 pub(crate) mod strangers;
+pub(crate) mod streams;
 pub(crate) mod tcp;
 
 use crate::engine::Engine;

@@ -15,8 +15,10 @@ pub struct Target {
     pub protocol: Protocol,
     /// Routes for HTTP/1, HTTP/2 and gRPC; the first that matches best wins.
     pub http: Routes,
-    /// Where opaque bytes go.
-    pub opaque: Split,
+    /// Those for HTTP/2, where they differ.
+    pub http2: Option<Routes>,
+    /// Where opaque bytes go; of several that match the server name equally well the first one.
+    pub streams: Box<[Stream]>,
     /// `svc.ns.svc.cluster.local:port`, for `authority` labels, `l5d-dst-canonical` and profile metrics.
     pub logical: Option<Arc<str>>,
     /// Backends of every split of this target, by index.
@@ -25,6 +27,21 @@ pub struct Target {
     pub parent: Meta,
     /// Why this answer stands: fresh, kept from before an outage, or made up without a control plane.
     pub source: Source,
+}
+
+impl Target {
+    /// The routes for requests of one kind, and the number that its first rule has among the rules of both.
+    pub fn routes(&self, http2: bool) -> (&Routes, usize) {
+        match &self.http2 {
+            Some(routes) if http2 => (routes, self.http.rules.len()),
+            _ => (&self.http, 0),
+        }
+    }
+
+    /// Every rule of both kinds.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.http.rules.iter().chain(self.http2.iter().flat_map(|routes| routes.rules.iter()))
+    }
 }
 
 /// Where a target came from.
@@ -87,6 +104,17 @@ pub struct Rule {
     pub profile_labels: Labels,
     /// Status codes that count as failures; empty: 5xx. Inclusive ranges, from a profile's response classes.
     pub failures: Box<[(u16, u16)]>,
+}
+
+/// A route of whole connections: opaque ones, or TLS ones by server name.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Server names; empty: every connection.
+    pub names: Box<[HostMatch]>,
+    /// Where it goes.
+    pub split: Split,
+    /// The route resource.
+    pub route: Meta,
 }
 
 /// A host pattern of a route.
@@ -170,6 +198,8 @@ pub enum Filter {
         /// 301, 302, ...
         status: u16,
     },
+    /// A connection that goes this way is closed.
+    Refuse(Refusal),
     /// The control plane sent a filter we do not know: 500, never ignored.
     Unknown,
 }
@@ -223,8 +253,17 @@ pub enum Split {
     First(Box<[Arm]>),
     /// By weight among the available.
     Random(Box<[Arm]>),
-    /// A connection is closed at once; the sentence goes to log and metric.
-    Forbidden(&'static str),
+    /// A connection is closed at once.
+    Refused(Refusal),
+}
+
+/// Why policy refuses a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is forbidden.
+    Forbidden,
+    /// The route cannot be used; the sentence is the control plane's.
+    Invalid(Arc<str>),
 }
 
 /// One way a split can go.
@@ -262,10 +301,8 @@ pub enum BackendKind {
         path: PathId,
         /// The discovery path, for labels: `svc.ns.svc.cluster.local:port`.
         authority: Arc<str>,
-        /// Peak-EWMA round trip assumed before the first answer.
-        rtt: Duration,
-        /// Peak-EWMA decay.
-        decay: Duration,
+        /// How endpoints are weighed against each other.
+        load: Load,
     },
     /// One known endpoint.
     Forward(Endpoint),
@@ -273,15 +310,54 @@ pub enum BackendKind {
     Broken(u16, Arc<str>),
 }
 
-/// Consecutive failures that shut an endpoint's gate.
+/// How a balancer weighs its endpoints (peak-EWMA).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Round trip assumed before the first answer.
+    pub rtt: Duration,
+    /// Decay of what was measured.
+    pub decay: Duration,
+    /// What an answer that says "overloaded" costs; absent: no more than its latency.
+    pub penalty: Option<Penalty>,
+}
+
+/// What an endpoint is charged for 429, 5xx and the like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Penalty {
+    /// When the answer does not say how long.
+    pub usual: Duration,
+    /// At most, whatever the answer says.
+    pub most: Duration,
+    /// Decay of a charge.
+    pub decay: Duration,
+}
+
+/// What shuts an endpoint's gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Breaker {
-    /// Failures in a row.
+    /// Failures in a row; 0: never.
     pub max_failures: u32,
+    /// A share of successes; absent: never.
+    pub rate: Option<Rate>,
     /// First and largest ejection.
     pub backoff: (Duration, Duration),
     /// Share of the backoff added at random.
     pub jitter: f32,
+    /// `Retry-After` lengthens the ejection.
+    pub retry_after: bool,
+    /// Endpoints that stay open whatever happens.
+    pub min_ready: u32,
+}
+
+/// A share of successes that is too low.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Below it the gate shuts, 0.0 to 1.0.
+    pub least: f64,
+    /// Over this time.
+    pub window: Duration,
+    /// Of at least so many requests.
+    pub requests: u32,
 }
 
 /// The endpoints of one path, as last told.
@@ -289,6 +365,8 @@ pub struct Breaker {
 pub struct Endpoints {
     /// Nothing was said yet: requests wait (queue, then failfast).
     pub known: bool,
+    /// Without endpoints: there is no such Service, so nobody need wait for one.
+    pub missing: bool,
     /// In the order of addition; an address appears once.
     pub list: Box<[Arc<Endpoint>]>,
 }
@@ -310,6 +388,25 @@ pub struct Endpoint {
     pub authority: Option<Arc<str>>,
     /// `dst_*` labels (without the prefix) and `zone_locality`.
     pub labels: Labels,
+    /// In the same zone as this pod.
+    pub near: bool,
+    /// How HTTP/2 links to it are set up; absent: as the proxy's own settings say.
+    pub http2: Option<Http2>,
+}
+
+/// HTTP/2 of one endpoint, where its settings differ from the proxy's; zero: they do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Http2 {
+    /// Receive window of a stream.
+    pub stream_window: u32,
+    /// Receive window of a link.
+    pub connection_window: u32,
+    /// Largest frame taken.
+    pub frame: u32,
+    /// PING interval, and how long the answer may take.
+    pub keepalive: Option<(Duration, Duration)>,
+    /// PINGs also while no request runs.
+    pub while_idle: bool,
 }
 
 /// Who must be on the other side.

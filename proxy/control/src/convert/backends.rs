@@ -6,26 +6,53 @@ use super::{Number, duration, meta, or};
 use linkerd2_proxy_api::outbound as api;
 use std::collections::HashMap;
 use std::time::Duration;
-use table::outbound::{Arm, Backend, BackendKind, Breaker, Split};
+use table::outbound::{Arm, Backend, BackendKind, Breaker, Load, Penalty, Split};
 use table::{Meta, PathId};
 
 /// Backends of one target at most; the rest of a message beyond it is broken, not dropped.
 const MOST_BACKENDS: usize = 1024;
 const RTT: Duration = Duration::from_millis(30);
 const DECAY: Duration = Duration::from_secs(10);
+const LOAD: Load = Load { rtt: RTT, decay: DECAY, penalty: None };
+const PENALTY: Penalty =
+    Penalty { usual: Duration::from_secs(5), most: Duration::from_secs(300), decay: Duration::from_secs(10) };
 
-/// Collects the backends of a target; the same path for the same resource is one backend.
+/// Collects the backends of a target; the same path for the same resource, balanced and broken off alike, is one backend.
 pub(super) struct Backends<'a> {
     pub(super) list: Vec<Backend>,
-    known: HashMap<(PathId, Meta), u16>,
+    known: HashMap<(PathId, Meta), Vec<u16>>,
     number: Number<'a>,
     defaults: Defaults,
-    pub(super) breaker: Option<Breaker>,
+    accrual: Accrual,
+}
+
+/// What the routes that are being read say of failures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Accrual {
+    /// HTTP routes: this, or nothing.
+    Is(Option<Breaker>),
+    /// Routes of connections say nothing: whatever the same backend has already.
+    Any,
 }
 
 impl<'a> Backends<'a> {
     pub(super) fn new(number: Number<'a>, defaults: Defaults) -> Self {
-        Self { list: Vec::new(), known: HashMap::new(), number, defaults, breaker: None }
+        Self { list: Vec::new(), known: HashMap::new(), number, defaults, accrual: Accrual::Is(None) }
+    }
+
+    /// For the routes that are read next.
+    pub(super) fn accrual(&mut self, accrual: Accrual) {
+        self.accrual = accrual;
+    }
+
+    /// A backend of the list that is balanced alike.
+    fn known(&self, path: PathId, meta: &Meta, load: &Load) -> Option<u16> {
+        let alike = |index: &&u16| {
+            let Some(backend) = self.list.get(usize::from(**index)) else { return false };
+            let same = matches!(&backend.kind, BackendKind::Balance { load: l, .. } if l == load);
+            self.accrual == Accrual::Any || same && self.accrual == Accrual::Is(backend.breaker)
+        };
+        self.known.get(&(path, meta.clone()))?.iter().find(alike).copied()
     }
 
     pub(super) fn push(&mut self, kind: BackendKind, meta: Meta, failfast: Duration, queue: usize) -> u16 {
@@ -34,39 +61,34 @@ impl<'a> Backends<'a> {
         if self.list.len() > MOST_BACKENDS {
             return (self.list.len() - 1) as u16;
         }
-        self.list.push(Backend { kind, meta, queue, failfast, breaker: self.breaker });
+        let breaker = if let Accrual::Is(breaker) = self.accrual { breaker } else { None };
+        self.list.push(Backend { kind, meta, queue, failfast, breaker });
         (self.list.len() - 1) as u16
     }
 
     /// A backend balanced over a discovery path.
-    pub(super) fn balance(
-        &mut self,
-        authority: &str,
-        meta: Meta,
-        times: (Duration, Duration),
-        wait: (usize, Duration),
-    ) -> u16 {
+    pub(super) fn balance(&mut self, authority: &str, meta: Meta, load: Load, wait: (usize, Duration)) -> u16 {
         let path = (self.number)(authority);
-        if let Some(&known) = self.known.get(&(path, meta.clone())) {
+        if let Some(known) = self.known(path, &meta, &load) {
             return known;
         }
-        let kind = BackendKind::Balance { path, authority: authority.into(), rtt: times.0, decay: times.1 };
+        let kind = BackendKind::Balance { path, authority: authority.into(), load };
         let index = self.push(kind, meta.clone(), wait.1, wait.0);
-        self.known.insert((path, meta), index);
+        self.known.entry((path, meta)).or_default().push(index);
         index
     }
 
     /// With default times.
     pub(super) fn plain_balance(&mut self, authority: &str, meta: Meta) -> u16 {
         let wait = (self.defaults.queue, self.defaults.failfast);
-        self.balance(authority, meta, (RTT, DECAY), wait)
+        self.balance(authority, meta, LOAD, wait)
     }
 
     pub(super) fn read(&mut self, from: Option<&api::Backend>) -> u16 {
-        use api::backend::{Kind, balance_p2c::Load};
+        use api::backend::Kind;
         let about = meta(from.and_then(|b| b.metadata.as_ref()));
         let queue = from.and_then(|b| b.queue.as_ref());
-        // The control plane's capacity is small (100) and meant for one balancer: ours holds for the target, so the larger counts.
+        // The control plane's capacity (100) means pressure on the caller, and here what does not fit is refused: the larger counts.
         let capacity = queue.map_or(0, |q| q.capacity as usize).max(self.defaults.queue);
         let failfast =
             or(queue.map_or(Duration::ZERO, |q| duration(q.failfast_timeout.as_ref())), self.defaults.failfast);
@@ -77,15 +99,10 @@ impl<'a> Backends<'a> {
                 Err(error) => broken(&error),
             },
             Some(Kind::Balancer(balancer)) => {
-                let (rtt, decay) = match &balancer.load {
-                    Some(Load::PeakEwma(l)) => (l.default_rtt.as_ref(), l.decay.as_ref()),
-                    Some(Load::PenaltyPeakEwma(l)) => (l.default_rtt.as_ref(), l.decay.as_ref()),
-                    None => (None, None),
-                };
-                let times = (or(duration(rtt), RTT), or(duration(decay), DECAY));
+                let load = load(balancer.load.as_ref());
                 match balancer.discovery.as_ref().and_then(|d| d.kind.as_ref()) {
                     Some(api::backend::endpoint_discovery::Kind::Dst(dst)) if !dst.path.is_empty() => {
-                        return self.balance(&dst.path, about, times, (capacity, failfast));
+                        return self.balance(&dst.path, about, load, (capacity, failfast));
                     }
                     _ => broken("a discovery of a kind we do not know"),
                 }
@@ -101,5 +118,27 @@ impl<'a> Backends<'a> {
         let failfast = self.defaults.failfast;
         let backend = self.push(kind, meta(None), failfast, 0);
         Split::First(Box::new([Arm { weight: 1, backend, filters: Box::default() }]))
+    }
+}
+
+/// Absent times are the usual ones.
+fn load(from: Option<&api::backend::balance_p2c::Load>) -> Load {
+    use api::backend::balance_p2c::Load as Said;
+    match from {
+        Some(Said::PeakEwma(l)) => Load {
+            rtt: or(duration(l.default_rtt.as_ref()), RTT),
+            decay: or(duration(l.decay.as_ref()), DECAY),
+            penalty: None,
+        },
+        Some(Said::PenaltyPeakEwma(l)) => Load {
+            rtt: or(duration(l.default_rtt.as_ref()), RTT),
+            decay: or(duration(l.decay.as_ref()), DECAY),
+            penalty: Some(Penalty {
+                usual: or(duration(l.penalty.as_ref()), PENALTY.usual),
+                most: or(duration(l.max_retry_after.as_ref()), PENALTY.most),
+                decay: or(duration(l.penalty_decay.as_ref()), PENALTY.decay),
+            }),
+        },
+        None => LOAD,
     }
 }

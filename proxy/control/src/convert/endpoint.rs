@@ -1,10 +1,13 @@
 //! One address of a destination, and how it is spoken to.
 
-use super::labels;
+use super::{duration, labels};
 use linkerd2_proxy_api::destination::{self as dst, WeightedAddr};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use table::outbound::{Endpoint, Hint, Peer};
+use table::outbound::{Endpoint, Hint, Http2, Peer};
+
+/// The largest window HTTP/2 has (RFC 9113 section 6.9.1).
+const MOST_WINDOW: u32 = 0x7fff_ffff;
 
 /// Converts an address; `set`: the labels of the set it came in.
 ///
@@ -24,6 +27,7 @@ pub fn endpoint(from: &WeightedAddr, set: &HashMap<String, String>) -> Result<En
     // A gateway is told the name in a transport header, at its own address, also where no other port is given.
     let inbound_port = inbound_port.or((named && tls.is_some()).then_some(addr.port()));
     let authority = from.authority_override.as_ref().map(|a| a.authority_override.as_str());
+    let labels = labels([set, &from.metric_labels]);
     Ok(Endpoint {
         addr,
         weight: from.weight,
@@ -35,8 +39,24 @@ pub fn endpoint(from: &WeightedAddr, set: &HashMap<String, String>) -> Result<En
         },
         inbound_port,
         authority: authority.filter(|a| !a.is_empty()).map(|a| a.to_ascii_lowercase().into()),
-        labels: labels([set, &from.metric_labels]),
+        near: labels.iter().any(|(name, value)| &**name == "zone_locality" && &**value == "local"),
+        labels,
+        http2: from.http2.as_ref().map(http2),
     })
+}
+
+/// Adaptive windows have no meaning here: what a window of the proxy's own settings allows is adapted to anyway.
+fn http2(from: &dst::Http2ClientParams) -> Http2 {
+    let flow = from.flow_control.as_ref().filter(|f| !f.adaptive_flow_control);
+    let keepalive = from.keep_alive.as_ref();
+    let times = keepalive.map(|k| (duration(k.interval.as_ref()), duration(k.timeout.as_ref())));
+    Http2 {
+        stream_window: flow.map_or(0, |f| f.initial_stream_window_size.min(MOST_WINDOW)),
+        connection_window: flow.map_or(0, |f| f.initial_connection_window_size.min(MOST_WINDOW)),
+        frame: from.internals.as_ref().map_or(0, |i| i.max_frame_size),
+        keepalive: times.filter(|(interval, timeout)| !interval.is_zero() && !timeout.is_zero()),
+        while_idle: keepalive.is_some_and(|k| k.while_idle),
+    }
 }
 
 fn peer(from: &dst::TlsIdentity) -> Result<Peer, String> {

@@ -1,6 +1,6 @@
 //! Hosts, requests, filters: the vocabulary that inbound and outbound routes share.
 
-use linkerd2_proxy_api::{grpc_route, http_route, http_types};
+use linkerd2_proxy_api::{grpc_route, http_route, http_types, tls_route};
 use regex_lite::Regex;
 use std::sync::Arc;
 use table::outbound::{Filter, HeaderEdits, HostMatch, PathMatch, Pattern, RequestMatch, TextMatch};
@@ -25,11 +25,24 @@ fn host(from: &http_route::HostMatch) -> Parsed<HostMatch> {
     use http_route::host_match::Match;
     match from.r#match.as_ref().ok_or("a host match of a kind we do not know")? {
         Match::Exact(name) => Ok(HostMatch::Exact(name.to_ascii_lowercase().into())),
-        Match::Suffix(suffix) => {
-            let labels: Vec<_> = suffix.reverse_labels.iter().rev().map(|l| l.to_ascii_lowercase()).collect();
-            Ok(HostMatch::Suffix(format!(".{}", labels.join(".")).into()))
-        }
+        Match::Suffix(suffix) => Ok(below(&suffix.reverse_labels)),
     }
+}
+
+/// Names of a ClientHello.
+pub(super) fn server_names(from: &[tls_route::SniMatch]) -> Parsed<Box<[HostMatch]>> {
+    use tls_route::sni_match::Match;
+    let name =
+        |from: &tls_route::SniMatch| match from.r#match.as_ref().ok_or("a name match of a kind we do not know")? {
+            Match::Exact(name) => Ok(HostMatch::Exact(name.to_ascii_lowercase().into())),
+            Match::Suffix(suffix) => Ok(below(&suffix.reverse_labels)),
+        };
+    from.iter().map(name).collect()
+}
+
+fn below(reverse_labels: &[String]) -> HostMatch {
+    let labels: Vec<_> = reverse_labels.iter().rev().map(|l| l.to_ascii_lowercase()).collect();
+    HostMatch::Suffix(format!(".{}", labels.join(".")).into())
 }
 
 pub(super) fn requests(from: &[http_route::HttpRouteMatch]) -> Parsed<Box<[RequestMatch]>> {

@@ -1,22 +1,25 @@
 //! Outbound policy: protocols, routes, splits, backends.
 
-use super::backends::Backends;
+use super::backends::{Accrual, Backends};
 use super::matches::{self, Parsed};
-use super::split::{grpc_filter, http_filter, split};
+use super::split::{grpc_filter, http_filter, opaque_refusal, split, tls_refusal};
 use super::target::Defaults;
 use super::{duration, meta, or};
+use linkerd2_proxy_api::http_route;
 use linkerd2_proxy_api::outbound as api;
-use linkerd2_proxy_api::{http_route, opaque_route};
 use std::sync::Arc;
 use std::time::Duration;
 use table::Meta;
-use table::outbound::{Breaker, HostMatch, Protocol, RequestMatch, Retry, Routes, Rule, Split, Timeouts};
+use table::outbound::{
+    Breaker, HostMatch, Protocol, Rate, Refusal, RequestMatch, Retry, Routes, Rule, Split, Stream, Timeouts,
+};
 
 /// What a policy says, before a profile is laid over it.
 pub(super) struct Policy {
     pub(super) protocol: Protocol,
     pub(super) http: Routes,
-    pub(super) opaque: Split,
+    pub(super) http2: Option<Routes>,
+    pub(super) streams: Vec<Stream>,
     pub(super) parent: Meta,
 }
 
@@ -24,33 +27,41 @@ pub(super) struct Policy {
 pub(super) fn policy(from: &api::OutboundPolicy, defaults: Defaults, backends: &mut Backends<'_>) -> Policy {
     use api::proxy_protocol::Kind;
     let parent = meta(from.metadata.as_ref());
-    let (protocol, http, opaque) = match from.protocol.as_ref().and_then(|p| p.kind.as_ref()) {
+    let mut http2 = None;
+    let none = || (Routes::default(), None);
+    let (protocol, (http, streams)) = match from.protocol.as_ref().and_then(|p| p.kind.as_ref()) {
         Some(Kind::Detect(d)) => {
             let detect = defaults.detect.unwrap_or_else(|| or(duration(d.timeout.as_ref()), Duration::from_secs(10)));
-            let (h1, h2) = (d.http1.as_ref(), d.http2.as_ref());
-            // Both carry the same routes; a message with one of them means it for both.
-            let http = match (h1, h2) {
-                (Some(h), _) if !h.routes.is_empty() => http_routes(&h.routes, h.failure_accrual.as_ref(), backends),
-                (_, Some(h)) => http_routes(&h.routes, h.failure_accrual.as_ref(), backends),
-                _ => http_routes(&[], None, backends),
-            };
-            let opaque = opaque_split(d.opaque.as_ref().map_or(&[][..], |o| &o.routes), backends);
-            (Protocol::Detect(detect), http, Some(opaque))
+            let http;
+            (http, http2) = detected(d, backends);
+            let streams = opaque_streams(d.opaque.as_ref().map_or(&[][..], |o| &o.routes), backends);
+            (Protocol::Detect(detect), (http, Some(streams)))
         }
-        Some(Kind::Http1(h)) => (Protocol::Http1, http_routes(&h.routes, h.failure_accrual.as_ref(), backends), None),
-        Some(Kind::Http2(h)) => (Protocol::Http2, http_routes(&h.routes, h.failure_accrual.as_ref(), backends), None),
-        Some(Kind::Grpc(g)) => (Protocol::Grpc, grpc_routes(&g.routes, g.failure_accrual.as_ref(), backends), None),
-        Some(Kind::Opaque(o)) => (Protocol::Opaque, Routes::default(), Some(opaque_split(&o.routes, backends))),
-        Some(Kind::Tls(t)) => (Protocol::Tls, Routes::default(), Some(tls_split(&t.routes, backends))),
-        None => (Protocol::Refuse("the control plane sent a protocol we do not know"), Routes::default(), None),
+        Some(Kind::Http1(h)) => (Protocol::Http1, (http_routes(&h.routes, h.failure_accrual.as_ref(), backends), None)),
+        Some(Kind::Http2(h)) => (Protocol::Http2, (http_routes(&h.routes, h.failure_accrual.as_ref(), backends), None)),
+        Some(Kind::Grpc(g)) => (Protocol::Grpc, (grpc_routes(&g.routes, g.failure_accrual.as_ref(), backends), None)),
+        Some(Kind::Opaque(o)) => (Protocol::Opaque, (Routes::default(), Some(opaque_streams(&o.routes, backends)))),
+        Some(Kind::Tls(t)) => (Protocol::Tls, (Routes::default(), Some(tls_streams(&t.routes, backends)))),
+        None => (Protocol::Refuse("the control plane sent a protocol we do not know"), none()),
     };
     // A connection that turns out not to be what policy says goes where its first rule goes.
-    let opaque = opaque.unwrap_or_else(|| http.rules.first().map(|r| r.split.clone()).unwrap_or_default());
-    Policy { protocol, http, opaque, parent }
+    let first = |r: &Rule| stream(&[], r.split.clone(), r.route.clone());
+    let streams = streams.unwrap_or_else(|| http.rules.first().map(first).into_iter().collect());
+    Policy { protocol, http, http2, streams, parent }
+}
+
+/// Routes for HTTP/1, and those for HTTP/2 if they differ; a message with one of them means it for both.
+fn detected(d: &api::proxy_protocol::Detect, backends: &mut Backends<'_>) -> (Routes, Option<Routes>) {
+    let h1 = d.http1.as_ref().map(|h| (&h.routes[..], h.failure_accrual.as_ref())).filter(|(r, _)| !r.is_empty());
+    let h2 = d.http2.as_ref().map(|h| (&h.routes[..], h.failure_accrual.as_ref())).filter(|(r, _)| !r.is_empty());
+    let one = |(routes, accrual), backends: &mut Backends<'_>| http_routes(routes, accrual, backends);
+    let http = one(h1.or(h2).unwrap_or_default(), backends);
+    let other = h1.and(h2).filter(|_| h1 != h2).map(|h2| one(h2, backends));
+    (http, other)
 }
 
 fn http_routes(from: &[api::HttpRoute], accrual: Option<&api::FailureAccrual>, backends: &mut Backends<'_>) -> Routes {
-    backends.breaker = accrual.and_then(breaker);
+    backends.accrual(Accrual::Is(accrual.and_then(breaker)));
     let mut rules = Vec::new();
     for route in from {
         for rule in &route.rules {
@@ -59,7 +70,7 @@ fn http_routes(from: &[api::HttpRoute], accrual: Option<&api::FailureAccrual>, b
             );
         }
     }
-    backends.breaker = None;
+    backends.accrual(Accrual::Is(None));
     routes(rules)
 }
 
@@ -80,7 +91,7 @@ fn http_rule(route: &api::HttpRoute, rule: &api::http_route::Rule, backends: &mu
 }
 
 fn grpc_routes(from: &[api::GrpcRoute], accrual: Option<&api::FailureAccrual>, backends: &mut Backends<'_>) -> Routes {
-    backends.breaker = accrual.and_then(breaker);
+    backends.accrual(Accrual::Is(accrual.and_then(breaker)));
     let mut rules = Vec::new();
     for route in from {
         for rule in &route.rules {
@@ -89,7 +100,7 @@ fn grpc_routes(from: &[api::GrpcRoute], accrual: Option<&api::FailureAccrual>, b
             );
         }
     }
-    backends.breaker = None;
+    backends.accrual(Accrual::Is(None));
     routes(rules)
 }
 
@@ -134,54 +145,44 @@ pub(super) fn routes(rules: Vec<Rule>) -> Routes {
     Routes { rules: rules.into(), trivial }
 }
 
-fn opaque_split(from: &[api::OpaqueRoute], backends: &mut Backends<'_>) -> Split {
-    let Some(rule) = from.iter().flat_map(|r| &r.rules).next() else { return Split::Empty };
-    if let Some(refused) = rule.filters.iter().find_map(|f| opaque_filter(f.kind.as_ref().map(opaque_kind))) {
-        return refused;
-    }
-    split(backends, rule.backends.as_ref()).unwrap_or_default()
+/// Rules of a route match alike, so the first one of each is the route.
+fn opaque_streams(from: &[api::OpaqueRoute], backends: &mut Backends<'_>) -> Vec<Stream> {
+    backends.accrual(Accrual::Any);
+    let read = |(route, rule): (&api::OpaqueRoute, &api::opaque_route::Rule)| {
+        let refused = rule.filters.first().map(opaque_refusal);
+        let split = refused.map_or_else(|| split(backends, rule.backends.as_ref()), |r| Ok(Split::Refused(r)));
+        stream(&[], usable(split), meta(route.metadata.as_ref()))
+    };
+    let streams = from.iter().filter_map(|r| Some((r, r.rules.first()?))).map(read).collect();
+    backends.accrual(Accrual::Is(None));
+    streams
 }
 
-/// Routes by server name are not told apart here: the first one counts.
-fn tls_split(from: &[api::TlsRoute], backends: &mut Backends<'_>) -> Split {
-    if from.len() > 1 {
-        log::warn!("{} TLS routes: only the first is used", from.len());
-    }
-    let Some(rule) = from.iter().flat_map(|r| &r.rules).next() else { return Split::Empty };
-    if let Some(refused) = rule.filters.iter().find_map(|f| opaque_filter(f.kind.as_ref().map(tls_kind))) {
-        return refused;
-    }
-    split(backends, rule.backends.as_ref()).unwrap_or_default()
-}
-
-enum Verdict<'a> {
-    Invalid(&'a opaque_route::Invalid),
-    Forbidden,
-}
-
-fn opaque_kind(from: &api::opaque_route::filter::Kind) -> Verdict<'_> {
-    match from {
-        api::opaque_route::filter::Kind::Invalid(i) => Verdict::Invalid(i),
-        api::opaque_route::filter::Kind::Forbidden(_) => Verdict::Forbidden,
-    }
-}
-
-fn tls_kind(from: &api::tls_route::filter::Kind) -> Verdict<'_> {
-    match from {
-        api::tls_route::filter::Kind::Invalid(i) => Verdict::Invalid(i),
-        api::tls_route::filter::Kind::Forbidden(_) => Verdict::Forbidden,
-    }
-}
-
-fn opaque_filter(from: Option<Verdict<'_>>) -> Option<Split> {
-    match from {
-        Some(Verdict::Forbidden) => Some(Split::Forbidden("forbidden")),
-        Some(Verdict::Invalid(invalid)) => {
-            log::warn!("an opaque route is invalid: {}", invalid.message);
-            Some(Split::Forbidden("invalid_policy"))
+fn tls_streams(from: &[api::TlsRoute], backends: &mut Backends<'_>) -> Vec<Stream> {
+    backends.accrual(Accrual::Any);
+    let read = |(route, rule): (&api::TlsRoute, &api::tls_route::Rule)| {
+        let refused = rule.filters.first().map(tls_refusal);
+        let split = refused.map_or_else(|| split(backends, rule.backends.as_ref()), |r| Ok(Split::Refused(r)));
+        match matches::server_names(&route.snis) {
+            Ok(names) => stream(&names, usable(split), meta(route.metadata.as_ref())),
+            // It must not fall through to another route, and which names it means is unknown.
+            Err(why) => stream(&[], Split::Refused(Refusal::Invalid(why.into())), meta(route.metadata.as_ref())),
         }
-        None => Some(Split::Forbidden("invalid_policy")),
+    };
+    let streams = from.iter().filter_map(|r| Some((r, r.rules.first()?))).map(read).collect();
+    backends.accrual(Accrual::Is(None));
+    streams
+}
+
+fn usable(split: Parsed<Split>) -> Split {
+    split.unwrap_or_else(|why| Split::Refused(Refusal::Invalid(why.into())))
+}
+
+pub(super) fn stream(names: &[HostMatch], split: Split, route: Meta) -> Stream {
+    if let Split::Refused(Refusal::Invalid(why)) = &split {
+        log::warn!("route {}/{} of connections is invalid: {why}", route.namespace, route.name);
     }
+    Stream { names: names.into(), split, route }
 }
 
 fn timeouts(from: Option<&http_route::Timeouts>, old: Option<&prost_types::Duration>) -> Timeouts {
@@ -230,14 +231,25 @@ fn grpc_retry(from: &api::grpc_route::Retry) -> Retry {
 
 fn breaker(from: &api::FailureAccrual) -> Option<Breaker> {
     use api::failure_accrual::Kind;
-    let (max_failures, wait) = match from.kind.as_ref()? {
-        Kind::ConsecutiveFailures(c) => (c.max_failures, c.backoff.as_ref()),
-        // Its window of success rates is not kept here; its limit of failures in a row is.
-        Kind::Unified(u) => (u.max_consecutive_failures, u.backoff.as_ref()),
+    let (max_failures, rate, wait) = match from.kind.as_ref()? {
+        Kind::ConsecutiveFailures(c) => (c.max_failures, None, c.backoff.as_ref()),
+        Kind::Unified(u) => (u.max_consecutive_failures, rate(u), u.backoff.as_ref()),
     };
-    (max_failures > 0).then(|| Breaker {
+    (max_failures > 0 || rate.is_some()).then(|| Breaker {
         max_failures,
+        rate,
         backoff: backoff(wait, (1_000, 60_000)),
         jitter: wait.map_or(0.5, |b| b.jitter_ratio).clamp(0.0, 100.0),
+        retry_after: wait.is_some_and(|b| b.respect_retry_after_hint),
+        min_ready: from.ejection.map_or(0, |e| e.min_ready_endpoints),
+    })
+}
+
+fn rate(from: &api::failure_accrual::Unified) -> Option<Rate> {
+    let least = from.success_rate_threshold;
+    (least > 0.0).then(|| Rate {
+        least: least.min(1.0),
+        window: or(duration(from.decay.as_ref()), Duration::from_secs(10)),
+        requests: from.min_requests.max(1),
     })
 }

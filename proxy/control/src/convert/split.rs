@@ -3,7 +3,7 @@
 use super::backends::Backends;
 use super::matches::{self, Parsed};
 use linkerd2_proxy_api::outbound as api;
-use table::outbound::{Arm, Filter, Split};
+use table::outbound::{Arm, Filter, Refusal, Split};
 
 /// A reference to a backend from a route.
 pub(super) trait Reference {
@@ -77,8 +77,27 @@ macro_rules! distributions {
 distributions! {
     http_route: http_filter;
     grpc_route: grpc_filter;
-    opaque_route: |_| Ok(Filter::Unknown);
-    tls_route: |_| Ok(Filter::Unknown);
+    opaque_route: |f| Ok(Filter::Refuse(opaque_refusal(f)));
+    tls_route: |f| Ok(Filter::Refuse(tls_refusal(f)));
+}
+
+/// Filters of connections only refuse. One that we do not know refuses too.
+pub(super) fn opaque_refusal(from: &api::opaque_route::Filter) -> Refusal {
+    use api::opaque_route::filter::Kind;
+    match from.kind.as_ref() {
+        Some(Kind::Forbidden(_)) => Refusal::Forbidden,
+        Some(Kind::Invalid(invalid)) => Refusal::Invalid(invalid.message.as_str().into()),
+        None => Refusal::Invalid("a filter of a kind we do not know".into()),
+    }
+}
+
+pub(super) fn tls_refusal(from: &api::tls_route::Filter) -> Refusal {
+    use api::tls_route::filter::Kind;
+    match from.kind.as_ref() {
+        Some(Kind::Forbidden(_)) => Refusal::Forbidden,
+        Some(Kind::Invalid(invalid)) => Refusal::Invalid(invalid.message.as_str().into()),
+        None => Refusal::Invalid("a filter of a kind we do not know".into()),
+    }
 }
 
 pub(super) fn http_filter(from: &api::http_route::Filter) -> Parsed<Filter> {

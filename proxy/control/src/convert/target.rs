@@ -4,7 +4,7 @@
 //! `opaque_protocol` forces opaque; policy absent: the profile's endpoint, its service, or a plain forward.
 
 use super::backends::Backends;
-use super::outbound::{Policy, policy};
+use super::outbound::{Policy, policy, stream};
 use super::{Number, default_meta, endpoint, meta, profile};
 use linkerd2_proxy_api::destination::DestinationProfile;
 use linkerd2_proxy_api::outbound::OutboundPolicy;
@@ -76,7 +76,8 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
         Slot::Absent | Slot::Waiting if replaced => Policy {
             protocol: sniff(defaults),
             http: Routes::default(),
-            opaque: Split::Empty,
+            http2: None,
+            streams: Vec::new(),
             parent: meta_or_default(profile),
         },
         Slot::Absent | Slot::Waiting => made_up(lookup, profile, logical.as_deref(), defaults, &mut backends),
@@ -84,8 +85,9 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
     if let Some((profile, logical)) = spoken {
         let split = profile::split(profile, logical, &mut backends);
         base.http = profile::http(profile, &split);
+        base.http2 = None;
         if replaced {
-            base.opaque = split;
+            base.streams = vec![stream(&[], split, default_meta("default"))];
         }
         if base.parent.kind.as_ref() == "default" && profile.parent_ref.is_some() {
             base.parent = meta(profile.parent_ref.as_ref());
@@ -100,7 +102,8 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
     Target {
         protocol: base.protocol,
         http: base.http,
-        opaque: base.opaque,
+        http2: base.http2,
+        streams: base.streams.into(),
         logical,
         backends: list,
         parent: base.parent,
@@ -110,8 +113,9 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
 
 /// Only the backends that some split names: the others would be watched for nothing.
 fn used(list: Vec<Backend>, base: &mut Policy) -> Box<[Backend]> {
-    let rules = base.http.rules.iter_mut().map(|r| &mut r.split);
-    let mut splits: Vec<&mut Split> = rules.chain([&mut base.opaque]).collect();
+    let rules = base.http.rules.iter_mut().chain(base.http2.iter_mut().flat_map(|r| r.rules.iter_mut()));
+    let streams = base.streams.iter_mut().map(|s| &mut s.split);
+    let mut splits: Vec<&mut Split> = rules.map(|r| &mut r.split).chain(streams).collect();
     let mut renumbered: Vec<Option<u16>> = vec![None; list.len()];
     let mut next = 0;
     for arm in splits.iter_mut().flat_map(|s| arms(s)) {
@@ -130,7 +134,7 @@ fn used(list: Vec<Backend>, base: &mut Policy) -> Box<[Backend]> {
 fn arms(split: &mut Split) -> &mut [Arm] {
     match split {
         Split::First(arms) | Split::Random(arms) => arms,
-        Split::Empty | Split::Forbidden(_) => &mut [],
+        Split::Empty | Split::Refused(_) => &mut [],
     }
 }
 
@@ -161,7 +165,8 @@ fn refused(why: &'static str) -> Policy {
     Policy {
         protocol: Protocol::Refuse(why),
         http: Routes::default(),
-        opaque: Split::Empty,
+        http2: None,
+        streams: Vec::new(),
         parent: default_meta("refused"),
     }
 }
@@ -205,7 +210,9 @@ fn made_up(
         profile_labels: Arc::from([]),
         failures: Box::default(),
     };
-    Policy { protocol: sniff(defaults), http: Routes { rules: Box::new([rule]), trivial: true }, opaque: split, parent }
+    let http = Routes { rules: Box::new([rule]), trivial: true };
+    let streams = vec![stream(&[], split, default_meta("default"))];
+    Policy { protocol: sniff(defaults), http, http2: None, streams, parent }
 }
 
 fn meta_or_default(profile: Option<&DestinationProfile>) -> Meta {
@@ -225,5 +232,7 @@ fn forward(addr: SocketAddr) -> Endpoint {
         inbound_port: None,
         authority: None,
         labels: Arc::from([]),
+        near: false,
+        http2: None,
     }
 }

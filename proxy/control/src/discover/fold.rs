@@ -46,7 +46,8 @@ impl Fold {
                 }
             }
         }
-        Endpoints { known: true, list: self.list.clone().into() }
+        let none = matches!(&update.update, Some(update::Update::NoEndpoints(none)) if !none.exists);
+        Endpoints { known: true, missing: none, list: self.list.clone().into() }
     }
 
     /// An equal endpoint stays the same allocation, so that workers see at once that it did not change.
@@ -100,8 +101,17 @@ mod tests {
             for (first, message) in messages {
                 last = fold.apply("p", &message, first);
             }
-            assert!(last.known);
+            assert!(last.known && !last.missing);
             assert_eq!(last.list.iter().map(|e| e.addr.port()).collect::<Vec<_>>(), ports, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_is_told_from_an_empty_one() {
+        let none = |exists| Update { update: Some(update::Update::NoEndpoints(NoEndpoints { exists })) };
+        let mut fold = Fold::default();
+        for (message, missing) in [(none(false), true), (none(true), false), (none(false), true), (add(&[1]), false)] {
+            assert_eq!(fold.apply("p", &message, false).missing, missing, "{message:?}");
         }
     }
 

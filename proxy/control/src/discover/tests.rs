@@ -37,7 +37,7 @@ fn answer(paths: &[&str]) -> Answer {
 }
 
 fn set(known: bool) -> Arc<Endpoints> {
-    Arc::new(Endpoints { known, list: Box::default() })
+    Arc::new(Endpoints { known, ..Endpoints::default() })
 }
 
 /// Effects as short words: `0<target`, `1<path0?`, `+path0`.

@@ -35,6 +35,7 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         tap: r.or("CONTROL_LISTEN_ADDR", value::address, "0.0.0.0:4190", SocketAddr::from(([0, 0, 0, 0], 4190))),
         shutdown_endpoint: r.or("SHUTDOWN_ENDPOINT_ENABLED", value::boolean, "true", false),
         grace: r.or("SHUTDOWN_GRACE_PERIOD", value::duration, "2m", 120 * SECOND),
+        slow_start: slow_start(r),
         inbound_side: side(r, "INBOUND"),
         outbound_side: side(r, "OUTBOUND"),
         inbound_ips: r.or("INBOUND_IPS", value::ips, "10.42.0.7", Vec::new()),
@@ -131,16 +132,27 @@ fn side(r: &mut Reader<'_>, d: &str) -> Side {
     side.queue = count(&format!("{d}_HTTP_QUEUE_CAPACITY"), "10000");
     side.backlog = r.opt(&format!("{d}_TCP_LISTEN_BACKLOG"), value::number, "4096");
     if d == "OUTBOUND" {
-        checked(r, "OUTBOUND_TCP_QUEUE_CAPACITY", value::number::<usize>, "10000");
-        checked(r, "OUTBOUND_TCP_FAILFAST_TIMEOUT", value::duration, "3s");
+        side.tcp_queue = r.opt("OUTBOUND_TCP_QUEUE_CAPACITY", value::number, "10000");
+        side.tcp_failfast = r.opt("OUTBOUND_TCP_FAILFAST_TIMEOUT", value::duration, "3s");
     }
     side.backoff = backoff(r, d);
     side.h2 = h2(r, d);
     side
 }
 
+/// Ours: no variable of Linkerd's says it.
+fn slow_start(r: &mut Reader<'_>) -> Option<Duration> {
+    let raw = r.exact("ISTHMUS_PROXY_SLOW_START")?;
+    let parsed = value::duration(raw.trim());
+    if parsed.is_none() {
+        r.complain(format!("ISTHMUS_PROXY_SLOW_START is {raw:?}, which cannot be read; a valid value is 10s"));
+    }
+    parsed
+}
+
 fn backoff(r: &mut Reader<'_>, d: &str) -> Backoff {
-    let default = Backoff::default();
+    let max = if d == "INBOUND" { 10 * SECOND } else { 60 * SECOND };
+    let default = Backoff { max, jitter: 0.1, ..Backoff::default() };
     let min = r.or(&format!("{d}_CONNECT_EXP_BACKOFF_MIN"), value::duration, "100ms", default.min);
     let max = r.or(&format!("{d}_CONNECT_EXP_BACKOFF_MAX"), value::duration, "10s", default.max.max(min));
     let share = |t: &str| value::number::<f64>(t).filter(|j| (0.0..=100.0).contains(j));

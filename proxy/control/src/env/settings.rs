@@ -29,6 +29,8 @@ pub struct Settings {
     pub shutdown_endpoint: bool,
     /// `SHUTDOWN_GRACE_PERIOD`.
     pub grace: Duration,
+    /// `ISTHMUS_PROXY_SLOW_START`: how long a new endpoint takes to get its whole weight.
+    pub slow_start: Option<Duration>,
     /// Inbound limits.
     pub inbound_side: Side,
     /// Outbound limits.
@@ -101,6 +103,10 @@ pub struct Side {
     pub queue: Option<usize>,
     /// How long they may.
     pub failfast: Option<Duration>,
+    /// Opaque connections that may wait for an endpoint.
+    pub tcp_queue: Option<usize>,
+    /// How long they may.
+    pub tcp_failfast: Option<Duration>,
     /// Reconnects.
     pub backoff: Backoff,
     /// HTTP/2 server settings.

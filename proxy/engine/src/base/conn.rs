@@ -10,6 +10,7 @@ use crate::entry::sniff::Sniff;
 use crate::route::endpoint::Endpoint;
 use crate::route::target::Target;
 use crate::tally::inbound::Known;
+use crate::tally::streams::Closing;
 use crate::tally::tcp::TcpTally;
 use crate::traffic::h1::{Client1, Server1};
 use crate::traffic::h2::Link;
@@ -97,6 +98,8 @@ pub(crate) struct Info {
     pub(crate) skipped: bool,
     /// Request series used last, by rule; see `tally::inbound`.
     pub(crate) series: Vec<Known>,
+    /// Outbound bytes: the route to be counted as closed.
+    pub(crate) closing: Closing,
 }
 
 /// One connection.
@@ -159,6 +162,8 @@ impl Flags {
 
     /// Among its endpoint's unused connections.
     pub(crate) const POOLED: Flags = Flags(1 << 14);
+    /// It was not up in time.
+    pub(crate) const LATE: Flags = Flags(1 << 15);
 
     #[inline]
     pub(crate) fn has(self, flag: Flags) -> bool {

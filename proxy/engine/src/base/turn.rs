@@ -250,7 +250,10 @@ impl Engine {
             State::Server1(_) => self.server1_alarm(key),
             State::Link(_) => self.link_alarm(key),
             // Dialed and not up in time; idle in a pool; or lingering long enough.
-            State::Client1(_) | State::Dial(_) | State::Linger => self.kill(key, false),
+            State::Client1(_) | State::Dial(_) | State::Linger => {
+                conn.flags.set(Flags::LATE);
+                self.kill(key, false);
+            }
             State::Opaque(_) => {}
         }
     }
@@ -280,6 +283,9 @@ impl Engine {
         }
         self.io.closed.push((key, reset || conn.flags.has(Flags::RESET)));
         let gone = std::mem::replace(&mut conn.state, State::Linger);
+        if let Some(info) = &conn.info {
+            self.stream_closed(info, !reset && matches!(gone, State::Opaque(_)));
+        }
         match gone {
             State::Sniff(sniff) => self.unknown_gone(&conn, sniff.why),
             State::Opaque(other) => self.opaque_gone(other, reset),

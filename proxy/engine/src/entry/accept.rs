@@ -38,6 +38,7 @@ impl Engine {
             app: Key::NONE,
             skipped: false,
             series: Vec::new(),
+            closing: None,
         };
         let direct = role == Role::PeerIn && original.port() == local.port();
         let mut conn = Conn::new(role, State::Sniff(Box::new(Sniff::new(direct))));

@@ -9,7 +9,6 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::entry::sniff::Stage;
 use crate::route::endpoint::Endpoint;
-use crate::route::pick::Picked;
 use wire::transport_header::Session;
 
 /// Endpoints tried for one connection.
@@ -22,12 +21,15 @@ impl Engine {
         let (State::Sniff(sniff), Some(info)) = (&conn.state, &conn.info) else { return };
         let (waited, outbound) = (sniff.stage == Stage::Join, conn.role == Role::AppIn || info.gateway);
         self.tally.opened(&mut self.conns, &self.ports, key);
+        if outbound && self.wants_name(key) {
+            return;
+        }
         if !waited {
-            let limit = self.side(outbound).failfast.as_millis() as u64;
+            let limit = self.side(outbound).tcp_failfast.as_millis() as u64;
             self.stage(key, Stage::Join);
             self.alarm(key, limit.max(1));
         }
-        let endpoint = if outbound { self.opaque_target(key) } else { self.opaque_app(key) };
+        let endpoint = if outbound { self.stream_endpoint(key) } else { self.opaque_app(key) };
         let Some(endpoint) = endpoint else { return };
         match self.dial(endpoint, Session::Opaque, State::Dial(key)) {
             Ok(dialed) => self.opaque_load(dialed, endpoint),
@@ -40,6 +42,9 @@ impl Engine {
         let Some(endpoint) = self.routes.endpoints.get(at) else { return };
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.start(id);
+            if let Some(members) = &path.gauges {
+                members.asked(&self.tally.shard);
+            }
             if let Some(conn) = self.conns.get_mut(dialed) {
                 conn.flags.set(Flags::LOAD);
             }
@@ -52,24 +57,6 @@ impl Engine {
         };
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.finish(id, None, self.now);
-        }
-    }
-
-    /// An endpoint of the target; none: the connection waits, or is gone.
-    fn opaque_target(&mut self, key: Key<Conn>) -> Option<Key<Endpoint>> {
-        let target = self.info(key)?.target;
-        match self.pick_opaque(target) {
-            Picked::Endpoint(endpoint, _) => Some(endpoint),
-            Picked::Wait(path, _) => {
-                if let Some(path) = self.routes.paths.get_mut(path) {
-                    path.joining.push(key);
-                }
-                None
-            }
-            Picked::Fail(_) => {
-                self.kill(key, true);
-                None
-            }
         }
     }
 
@@ -105,7 +92,7 @@ impl Engine {
     pub(crate) fn opaque_undialed(&mut self, key: Key<Conn>, conn: &Conn, from: Key<Conn>) {
         let at = conn.endpoint;
         let _: Key<Conn> = key;
-        self.dial_failed_opaque(at);
+        self.leave_alone(at);
         let Some(sniff) = self.sniff(from) else { return };
         sniff.tries += 1;
         let app = conn.role == Role::AppOut;

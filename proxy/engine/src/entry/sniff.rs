@@ -28,6 +28,8 @@ pub(crate) enum Stage {
     Header,
     /// Is it HTTP, and which?
     Http,
+    /// Which server name does the application's TLS ask for?
+    Name,
     /// Opaque: waits for the other side to be connected.
     Join,
 }
@@ -45,11 +47,13 @@ pub(crate) struct Sniff {
     pub(crate) looked: u64,
     /// Why it is given up, for `*_tcp_errors_total`; empty: no error.
     pub(crate) why: &'static str,
+    /// The server name of its hello, once that has come; empty: it has none.
+    pub(crate) name: Option<Box<str>>,
 }
 
 impl Sniff {
     pub(crate) fn new(direct: bool) -> Sniff {
-        Sniff { stage: Stage::Policy, direct, session: None, tries: 0, looked: 0, why: "" }
+        Sniff { stage: Stage::Policy, direct, session: None, tries: 0, looked: 0, why: "", name: None }
     }
 }
 
@@ -75,6 +79,7 @@ impl Engine {
             Stage::Hello => self.hello(key, data),
             Stage::Header => self.header(key, data),
             Stage::Http => self.which_http(key, data),
+            Stage::Name => self.server_name(key, data),
         }
     }
 
@@ -97,6 +102,9 @@ impl Engine {
         let target = info.target;
         let Some(target) = self.routes.targets.get_mut(target) else { return self.kill(key, true) };
         let Some(table) = &target.table else {
+            if target.waiting.len() >= self.config.outbound_side.tcp_queue {
+                return self.kill(key, true);
+            }
             target.waiting.push(key);
             // The control thread answers within 2 s; a little more, and the connection is not held for ever.
             return self.alarm(key, 5_000);

@@ -92,6 +92,8 @@ impl Endpoint {
             inbound_port: None,
             authority: None,
             labels: Arc::from([]),
+            near: false,
+            http2: None,
         };
         Endpoint::new(Arc::new(spec), false, true, "".into())
     }

@@ -95,8 +95,9 @@ impl Engine {
         upgrade: Option<&[u8]>,
         extra: &[Field<'_>],
     ) -> Outcome {
-        let found = choose::outbound(&table.http, head);
-        let Some((index, rule)) = found.and_then(|index| Some((index, table.http.rules.get(index)?))) else {
+        let (routes, before) = table.routes(head.version == Version::H2);
+        let found = choose::outbound(routes, head);
+        let Some((index, rule)) = found.and_then(|index| Some((before + index, routes.rules.get(index)?))) else {
             return Outcome::Fail(Fault::NoRoute);
         };
         let Some(x) = self.exchanges.get_mut(ex) else { return Outcome::Sent };
@@ -138,9 +139,7 @@ impl Engine {
             Picked::Endpoint(at, arm) => (at, arm),
             Picked::Fail(fault) => return Err(Outcome::Fail(fault)),
             Picked::Wait(path, failfast) => {
-                if let Some(path) = self.routes.paths.get_mut(path) {
-                    path.waiting.push(ex);
-                }
+                self.path_wait(path, ex).map_err(Outcome::Fail)?;
                 self.fail_fast_after(ex, failfast);
                 return Err(Outcome::Wait);
             }
@@ -203,7 +202,7 @@ impl Engine {
                     }
                 }
                 Filter::Request(_) => {}
-                Filter::Unknown => return Err(Fault::Invalid),
+                Filter::Refuse(_) | Filter::Unknown => return Err(Fault::Invalid),
             }
         }
         Ok(())

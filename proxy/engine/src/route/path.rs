@@ -2,96 +2,70 @@
 //! an unchanged address (latency, breaker, connections) stays.
 //!
 //! In: `Tell::Endpoints`. Out: an endpoint per pick; waiting requests and connections woken when one appears.
-//! Limits: waiting requests by `Side::queue` (checked by whoever waits); each has a failfast deadline of its own.
+//! Two policies that want one path balanced or broken off differently have a balancer each (see `balancer`).
+//! Limits: waiting requests by the backend's queue, connections by `Side::tcp_queue`; each has a failfast deadline of its own.
 
 use crate::base::conn::Conn;
 use crate::base::slab::Key;
 use crate::engine::Engine;
+use crate::route::balancer::Policy;
 use crate::route::endpoint::Endpoint;
-use crate::tally::outbound::Members;
+use crate::tally::balancer::Members;
 use crate::traffic::exchange::Exchange;
 use balance::breaker;
-use balance::pool::{Params, Pool};
+use balance::pool::{Member, Pool};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 use table::PathId;
-use table::outbound::{Breaker, Endpoints};
+use table::outbound::{Endpoints, Penalty};
 
 /// A balanced set of endpoints.
 pub(crate) struct Path {
+    pub(crate) id: PathId,
     /// The control plane has said something.
     pub(crate) known: bool,
+    /// It said that there is no such Service.
+    pub(crate) missing: bool,
     pub(crate) pool: Pool,
     /// Endpoint by slot of its number in the pool.
     pub(crate) slots: Vec<Key<Endpoint>>,
     pub(crate) members: Vec<Key<Endpoint>>,
+    pub(crate) policy: Policy,
     pub(crate) breaker: Option<breaker::Params>,
+    pub(crate) penalty: Option<Penalty>,
     /// Requests and opaque connections that wait for an endpoint.
     pub(crate) waiting: Vec<Key<Exchange>>,
     pub(crate) joining: Vec<Key<Conn>>,
+    /// Requests that may, and when (ms) those who gave up were last left out.
+    pub(crate) queue: usize,
+    pub(crate) cleaned: u64,
     pub(crate) authority: Arc<str>,
     pub(crate) gauges: Option<Members>,
     /// Since when (ms) no endpoint could be picked; 0: one could.
     pub(crate) empty_since: u64,
-}
-
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn breaker_params(breaker: &Breaker) -> breaker::Params {
-    breaker::Params {
-        failures: breaker.max_failures,
-        min: nanos(breaker.backoff.0),
-        max: nanos(breaker.backoff.1),
-        jitter: f64::from(breaker.jitter),
-    }
+    /// A request has failed because of that.
+    pub(crate) gate_shut: bool,
+    /// Backends that use it.
+    pub(crate) users: u32,
 }
 
 impl Engine {
-    /// The path, made if it is not there. Policy's numbers replace the ones in use only for what has not been measured yet.
-    pub(crate) fn path(&mut self, id: PathId, authority: &Arc<str>, rtt: Duration, decay: Duration) -> Key<Path> {
-        if let Some(&key) = self.routes.by_path.get(&id) {
-            if let Some(path) = self.routes.paths.get_mut(key)
-                && path.authority.is_empty()
-            {
-                path.authority = authority.clone();
-            }
-            return key;
-        }
-        let params = Params { default_rtt: nanos(rtt), decay: nanos(decay) };
-        let key = self.routes.paths.insert(Path {
-            known: false,
-            pool: Pool::new(params),
-            slots: Vec::new(),
-            members: Vec::new(),
-            breaker: None,
-            waiting: Vec::new(),
-            joining: Vec::new(),
-            authority: authority.clone(),
-            gauges: None,
-            empty_since: 0,
-        });
-        self.routes.by_path.insert(id, key);
-        key
-    }
-
-    pub(crate) fn path_breaker(&mut self, key: Key<Path>, breaker: Option<&Breaker>) {
-        if let Some(path) = self.routes.paths.get_mut(key) {
-            path.breaker = breaker.map(breaker_params);
-        }
-    }
-
     /// A newer version of a path's endpoints.
-    pub(crate) fn endpoints_told(&mut self, id: PathId, told: &Endpoints) {
-        let defaults = Params::default();
-        let (rtt, decay) = (Duration::from_nanos(defaults.default_rtt), Duration::from_nanos(defaults.decay));
-        let key = self.path(id, &Arc::from(""), rtt, decay);
+    pub(crate) fn endpoints_told(&mut self, id: PathId, told: &Arc<Endpoints>) {
+        let known = self.routes.by_path.entry(id).or_default();
+        known.told = Some(told.clone());
+        for key in known.balancers.clone() {
+            self.path_members(key, told);
+        }
+    }
+
+    /// Brings a balancer's endpoints in step with what was told.
+    pub(crate) fn path_members(&mut self, key: Key<Path>, told: &Endpoints) {
         let Some(path) = self.routes.paths.get_mut(key) else { return };
         path.known = told.known;
+        path.missing = told.missing && told.list.is_empty();
         let old = std::mem::take(&mut path.members);
-        let authority = path.authority.clone();
+        let (authority, joins) = (path.authority.clone(), !old.is_empty());
         let mut kept: HashMap<std::net::SocketAddr, Key<Endpoint>> = HashMap::with_capacity(old.len());
         for &member in &old {
             if let Some(endpoint) = self.routes.endpoints.get(member) {
@@ -107,7 +81,7 @@ impl Engine {
                     self.endpoint_weight(key, member, spec);
                     member
                 }
-                None => self.endpoint_add(key, spec, &authority),
+                None => self.endpoint_add(key, spec, &authority, joins),
             };
             members.push(member);
         }
@@ -128,6 +102,8 @@ impl Engine {
                 && old.inbound_port == spec.inbound_port
                 && old.authority == spec.authority
                 && old.labels == spec.labels
+                && old.near == spec.near
+                && old.http2 == spec.http2
         })
     }
 
@@ -149,13 +125,14 @@ impl Engine {
         key: Key<Path>,
         spec: &Arc<table::outbound::Endpoint>,
         authority: &Arc<str>,
+        joins: bool,
     ) -> Key<Endpoint> {
         let local = self.config.inbound_ips.contains(&spec.addr.ip());
         let mut endpoint = Endpoint::new(spec.clone(), true, local, authority.clone());
         endpoint.path = key;
         let now = self.now;
         let Some(path) = self.routes.paths.get_mut(key) else { return Key::NONE };
-        let id = path.pool.insert(spec.weight, now);
+        let id = path.pool.insert(Member { weight: spec.weight, near: spec.near, new: joins }, now);
         endpoint.id = Some(id);
         let member = self.routes.endpoints.insert(endpoint);
         let slot = id.slot as usize;
@@ -167,7 +144,7 @@ impl Engine {
     }
 
     /// Takes an endpoint out of its path: what runs on it may finish, nothing new goes there.
-    fn endpoint_retire(&mut self, key: Key<Path>, gone: Key<Endpoint>) {
+    pub(crate) fn endpoint_retire(&mut self, key: Key<Path>, gone: Key<Endpoint>) {
         let Some(endpoint) = self.routes.endpoints.get_mut(gone) else { return };
         endpoint.retired = true;
         let id = endpoint.id.take();
@@ -197,23 +174,20 @@ impl Engine {
             return;
         }
         path.empty_since = 0;
+        if path.gate_shut {
+            self.gate_counted(key);
+        }
+        let Some(path) = self.routes.paths.get_mut(key) else { return };
+        let shut = std::mem::replace(&mut path.gate_shut, false);
         let (waiting, joining) = (std::mem::take(&mut path.waiting), std::mem::take(&mut path.joining));
         self.io.retry.extend(waiting);
+        if shut {
+            self.gate_counted(key);
+        }
+        self.queue_counted(key);
         for conn in joining {
             self.opaque_join(conn);
         }
-    }
-
-    pub(crate) fn path_gone(&mut self, id: PathId) {
-        let Some(key) = self.routes.by_path.remove(&id) else { return };
-        let Some(path) = self.routes.paths.get_mut(key) else { return };
-        let (members, waiting) = (std::mem::take(&mut path.members), std::mem::take(&mut path.waiting));
-        for member in members {
-            self.endpoint_retire(key, member);
-        }
-        self.members_counted(key);
-        self.routes.paths.remove(key);
-        self.io.retry.extend(waiting);
     }
 
     /// One user less; a retired endpoint without users goes.

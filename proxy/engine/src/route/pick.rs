@@ -7,13 +7,13 @@ use crate::base::slab::{Key, Slab};
 use crate::engine::Engine;
 use crate::route::Routes;
 use crate::route::endpoint::Endpoint;
+use crate::route::judge::Verdict;
 use crate::route::path::Path;
 use crate::route::target::{Backend, Target};
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
-use balance::breaker::State as Gate;
 use balance::dice::Dice;
-use table::outbound::{self as spec, Arm, BackendKind, Split};
+use table::outbound::{self as spec, Arm, BackendKind, Refusal, Split};
 
 /// What came of a pick.
 pub(crate) enum Picked {
@@ -47,7 +47,8 @@ impl Routes {
         let Some(target) = self.targets.get(target) else { return Picked::Fail(Fault::Failfast) };
         let (arms, random) = match split {
             Split::Empty => return Picked::Fail(Fault::Failfast),
-            Split::Forbidden(_) => return Picked::Fail(Fault::Unauthorized),
+            Split::Refused(Refusal::Forbidden) => return Picked::Fail(Fault::Unauthorized),
+            Split::Refused(Refusal::Invalid(why)) => return Picked::Fail(Fault::Policy(500, (&**why).into())),
             Split::First(arms) => (arms, false),
             Split::Random(arms) => (arms, true),
         };
@@ -92,7 +93,7 @@ fn pick_path(
             path.pool.remove(id);
             continue;
         };
-        if matches!(endpoint.breaker.state(), Gate::Open(_)) {
+        if endpoint.breaker.open() {
             path.empty_since = 0;
             return Picked::Endpoint(found, arm);
         }
@@ -101,11 +102,15 @@ fn pick_path(
             return Picked::Endpoint(found, arm);
         }
     }
+    if path.missing {
+        return Picked::Fail(Fault::Failfast);
+    }
     let millis = when.now / 1_000_000;
     if path.empty_since == 0 {
         path.empty_since = millis.max(1);
     }
     if millis > path.empty_since + when.failfast {
+        path.gate_shut = true;
         Picked::Fail(Fault::Failfast)
     } else {
         Picked::Wait(key, when.failfast)
@@ -145,30 +150,21 @@ impl Engine {
         When { now: self.now, failfast: self.side(outbound).failfast.as_millis() as u64 }
     }
 
-    /// An endpoint for an opaque connection to a target.
-    pub(crate) fn pick_opaque(&mut self, key: Key<Target>) -> Picked {
-        let when = self.when(true);
-        let Some(table) = self.routes.targets.get_mut(key).and_then(|target| target.table.take()) else {
-            return Picked::Fail(Fault::Failfast);
-        };
-        let picked = self.routes.pick(key, &table, &table.opaque, &mut self.dice, when);
-        if let Some(target) = self.routes.targets.get_mut(key) {
-            target.table = Some(table);
-        }
-        picked
-    }
-
     /// The exchange has its endpoint.
     pub(crate) fn picked(&mut self, ex: Key<Exchange>, at: Key<Endpoint>) {
         let (Some(x), Some(endpoint)) = (self.exchanges.get_mut(ex), self.routes.endpoints.get_mut(at)) else { return };
         x.endpoint = at;
+        x.picked = self.now;
         endpoint.users += 1;
         endpoint.requested = true;
         let outbound = endpoint.outbound;
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.start(id);
+            if let Some(members) = &path.gauges {
+                members.asked(&self.tally.shard);
+            }
             x.facts.set(Facts::PICKED);
-            x.facts.set_if(Facts::PROBE, !matches!(endpoint.breaker.state(), Gate::Open(_)));
+            x.facts.set_if(Facts::PROBE, !endpoint.breaker.open());
         }
         if outbound {
             self.endpoint_series(ex, at);
@@ -183,26 +179,24 @@ impl Engine {
         let (counted, probe) = (x.facts.has(Facts::PICKED), x.facts.has(Facts::PROBE));
         x.facts.clear(Facts::PICKED);
         x.facts.clear(Facts::PROBE);
-        let rtt = if x.heard > 0 { Some(x.heard - x.began) } else { None };
+        // What came before this endpoint was picked (a queue, another endpoint) is none of its doing.
+        let rtt = (x.heard > x.picked).then(|| x.heard - x.picked);
+        let verdict = success.map(|success| Verdict::new(x, success));
         let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
-        let mut gate = None;
         if let (true, Some(path), Some(id)) = (counted, self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.finish(id, rtt, now);
-            if let Some(params) = path.breaker {
-                let changed = match success {
-                    Some(success) => endpoint.breaker.record(success, &params, now, &mut self.dice) || probe,
-                    None => {
-                        if probe {
-                            endpoint.breaker.forget(now);
-                        }
-                        probe
+            let changed = match verdict {
+                Some(verdict) => self.judge(at, verdict) || probe,
+                None => {
+                    if probe {
+                        endpoint.breaker.forget(now);
                     }
-                };
-                gate = changed.then_some(endpoint.breaker);
+                    probe
+                }
+            };
+            if changed && let Some(breaker) = self.routes.endpoints.get(at).map(|endpoint| endpoint.breaker) {
+                self.gate_changed(at, breaker.open(), breaker.wake());
             }
-        }
-        if let Some(breaker) = gate {
-            self.gate_changed(at, matches!(breaker.state(), Gate::Open(_)), breaker.wake());
         }
         self.endpoint_unuse(at);
     }

@@ -6,15 +6,14 @@
 
 use crate::base::conn::{Conn, Flags, Role, State};
 use crate::base::slab::Key;
-use crate::base::wheel::Timer;
 use crate::config::Side;
-use crate::engine::{Engine, Life};
+use crate::engine::Engine;
 use crate::route::endpoint::Endpoint;
 use crate::traffic::fault::Fault;
 use crate::traffic::h1::Client1;
 use crate::traffic::h2::Link;
 use std::sync::Arc;
-use table::outbound::Hint;
+use table::outbound::{Hint, Http2};
 use wire::transport_header::{self, Header, Session};
 
 /// What came of a wish for a connection.
@@ -66,9 +65,12 @@ impl Engine {
         }
     }
 
-    fn dial_link(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
+    pub(crate) fn dial_link(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
         let link = self.dial(key, session, State::Linger)?;
-        let (config, now) = (crate::traffic::h2::settings(&self.config, http::h2::Role::Client), self.now);
+        let (mut config, now) = (crate::traffic::h2::settings(&self.config, http::h2::Role::Client), self.now);
+        if let Some(own) = self.routes.endpoints.get(key).and_then(|endpoint| endpoint.spec.http2) {
+            own_settings(&mut config, &own);
+        }
         if let Some(conn) = self.conns.get_mut(link) {
             conn.state = State::Link(Box::new(Link::new(http::h2::Role::Client, &config, now, &mut conn.out)));
         }
@@ -95,7 +97,7 @@ impl Engine {
         }
     }
 
-    fn dial_h1(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
+    pub(crate) fn dial_h1(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
         let conn = self.dial(key, session, State::Client1(Client1::default()))?;
         if let (Some(conn), Some(endpoint)) = (self.conns.get_mut(conn), self.routes.endpoints.get_mut(key)) {
             conn.flags.set(Flags::DIALING);
@@ -122,19 +124,6 @@ impl Engine {
             conn.flags.set(Flags::PRESSED);
         }
         x.up = fresh;
-    }
-
-    /// Tries an endpoint that could not be reached, so that no request has to. True: on its way.
-    fn probe(&mut self, at: Key<Endpoint>) -> bool {
-        let Some(endpoint) = self.routes.endpoints.get(at) else { return false };
-        if endpoint.failures == 0 || !endpoint.requested || endpoint.retired || self.life != Life::Serving {
-            return false;
-        }
-        if !endpoint.upgrades() {
-            return self.dial_h1(at, Session::Http1).is_ok();
-        }
-        let making = endpoint.links.iter().any(|&link| self.conns.has(link));
-        making || self.dial_link(at, Session::Http2).is_ok()
     }
 
     /// Begins a connection; what must come first on it is in its buffers already.
@@ -237,72 +226,14 @@ impl Engine {
             endpoint.idle_live -= 1;
         }
     }
+}
 
-    /// A connection could not be made: the endpoint is left alone for a while, those who waited for it look elsewhere.
-    pub(crate) fn dial_failed(&mut self, at: Key<Endpoint>, h1: bool) {
-        let now = self.millis();
-        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
-        let longest = if endpoint.outbound { 60_000 } else { 10_000 };
-        let backoff = (100u64 << endpoint.failures.min(10)).min(longest);
-        endpoint.failures += 1;
-        endpoint.avoid_until = now + backoff;
-        let waiting: Vec<_> = if h1 {
-            endpoint.dialing1 -= 1;
-            let exchanges = &self.exchanges;
-            endpoint.waiting1.retain(|&ex| exchanges.get(ex).is_some_and(|x| x.waiting.is_some()));
-            endpoint.waiting1.pop_front().into_iter().collect()
-        } else {
-            endpoint.waiting2.drain(..).collect()
-        };
-        self.wheel.insert(now + backoff, Timer::Endpoint(at));
-        self.set_ready(at, false);
-        for exchange in waiting {
-            self.exchange_undialed(exchange);
-        }
-    }
-
-    /// The same for the connection of an opaque pair.
-    pub(crate) fn dial_failed_opaque(&mut self, at: Key<Endpoint>) {
-        let now = self.millis();
-        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
-        let backoff = (100u64 << endpoint.failures.min(10)).min(60_000);
-        endpoint.failures += 1;
-        endpoint.avoid_until = now + backoff;
-        self.wheel.insert(now + backoff, Timer::Endpoint(at));
-        self.set_ready(at, false);
-    }
-
-    /// An endpoint's time of being left alone, or its breaker's, is over.
-    pub(crate) fn endpoint_alarm(&mut self, at: Key<Endpoint>) {
-        let millis = self.millis();
-        let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
-        if endpoint.avoid_until > millis {
-            return;
-        }
-        endpoint.avoid_until = 0;
-        if !self.probe(at) {
-            self.gate_checked(at);
-        }
-    }
-
-    /// Ready again, unless its breaker says otherwise.
-    pub(crate) fn gate_checked(&mut self, at: Key<Endpoint>) {
-        let now = self.now;
-        if self.routes.endpoints.get(at).is_some_and(|endpoint| endpoint.breaker.wake().is_none_or(|at| at <= now)) {
-            self.set_ready(at, true);
-        }
-    }
-
-    pub(crate) fn set_ready(&mut self, at: Key<Endpoint>, ready: bool) {
-        let Some(endpoint) = self.routes.endpoints.get(at) else { return };
-        let (path, id) = (endpoint.path, endpoint.id);
-        let (Some(state), Some(id)) = (self.routes.paths.get_mut(path), id) else { return };
-        state.pool.set_ready(id, ready);
-        self.members_counted(path);
-        if ready {
-            self.path_ready(path);
-        }
-    }
+/// What the control plane wants of links to one endpoint.
+fn own_settings(config: &mut http::h2::Config, own: &Http2) {
+    let or = |own: u32, usual: u32| if own == 0 { usual } else { own };
+    config.stream_window = or(own.stream_window, config.stream_window);
+    config.connection_window = or(own.connection_window, config.connection_window);
+    config.frame = or(own.frame, config.frame).clamp(16_384, 0xff_ffff);
 }
 
 fn header(out: &mut Vec<u8>, spec: &Arc<table::outbound::Endpoint>, session: Session) {

@@ -7,8 +7,10 @@
 use crate::base::conn::{Conn, Info};
 use crate::base::slab::Key;
 use crate::engine::Engine;
+use crate::route::balancer::Policy;
 use crate::route::endpoint::Endpoint;
 use crate::route::path::Path;
+use crate::tally::streams::StreamSeries;
 use crate::traffic::exchange::Exchange;
 use std::sync::Arc;
 use table::outbound::{self as spec, BackendKind};
@@ -32,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) series: Vec<((u16, u16), u32)>,
     /// Series of rules, twice their number and one more for gRPC; `u32::MAX`: not made yet.
     pub(crate) by_rule: Vec<u32>,
+    /// The same of connections, by route.
+    pub(crate) streams: Vec<(u16, StreamSeries)>,
 }
 
 /// Where a backend's requests go.
@@ -58,6 +62,7 @@ impl Engine {
                     by_path: false,
                     series: Vec::new(),
                     by_rule: Vec::new(),
+                    streams: Vec::new(),
                 });
                 self.routes.by_lookup.insert(lookup.clone(), key);
                 self.ask(Ask::Target(lookup));
@@ -84,26 +89,28 @@ impl Engine {
         let Some(&key) = self.routes.by_lookup.get(&lookup) else { return };
         let Some(target) = self.routes.targets.get_mut(key) else { return };
         let old = std::mem::take(&mut target.backends);
+        old.iter().for_each(|backend| self.path_unuse(backend.path));
         let logical: Arc<str> = table.logical.clone().unwrap_or_else(|| "".into());
         let mut backends = Vec::with_capacity(table.backends.len());
         for (index, backend) in table.backends.iter().enumerate() {
             let made = self.backend(backend, old.get(index).copied(), &logical);
-            self.members_gauges(made.path, &table.parent, &backend.meta);
+            self.members_gauges(made.path, table.protocol, &table.parent, &backend.meta);
             backends.push(made);
         }
         for backend in old {
+            self.path_tidy(backend.path);
             if !backend.forward.is_none() && !backends.iter().any(|b| b.forward == backend.forward) {
                 self.forward_retire(backend.forward);
             }
         }
-        let rules = table.http.rules.iter();
-        let by_path = crate::route::choose::by_path(rules.flat_map(|rule| rule.matches.iter()));
+        let by_path = crate::route::choose::by_path(table.rules().flat_map(|rule| rule.matches.iter()));
         let Some(target) = self.routes.targets.get_mut(key) else { return };
         target.backends = backends;
         target.by_path = by_path;
         target.table = Some(table);
         target.series.clear();
         target.by_rule.clear();
+        target.streams.clear();
         let (waiting, parked) = (std::mem::take(&mut target.waiting), std::mem::take(&mut target.parked));
         for conn in waiting {
             self.sniff_told(conn);
@@ -113,9 +120,12 @@ impl Engine {
 
     fn backend(&mut self, backend: &spec::Backend, old: Option<Backend>, logical: &Arc<str>) -> Backend {
         match &backend.kind {
-            BackendKind::Balance { path, authority, rtt, decay } => {
-                let path = self.path(*path, authority, *rtt, *decay);
-                self.path_breaker(path, backend.breaker.as_ref());
+            BackendKind::Balance { path, authority, load } => {
+                let policy = Policy { load: *load, breaker: backend.breaker };
+                let path = self.path_use(*path, authority, policy);
+                if let Some(path) = self.routes.paths.get_mut(path) {
+                    path.queue = backend.queue;
+                }
                 Backend { path, forward: Key::NONE }
             }
             BackendKind::Forward(spec) => {
@@ -166,6 +176,8 @@ impl Engine {
             if let Some(target) = self.routes.targets.remove(key) {
                 self.routes.by_lookup.remove(&target.lookup);
                 for backend in target.backends {
+                    self.path_unuse(backend.path);
+                    self.path_tidy(backend.path);
                     if !backend.forward.is_none() {
                         self.forward_retire(backend.forward);
                     }

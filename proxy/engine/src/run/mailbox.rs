@@ -119,7 +119,7 @@ mod tests {
     fn newer_versions_replace_what_waits() {
         let mailbox = Mailbox::<Waker>::new().expect("eventfd");
         for known in [false, true] {
-            mailbox.tell(Tell::Endpoints(PathId(1), Arc::new(Endpoints { known, list: Box::default() })));
+            mailbox.tell(Tell::Endpoints(PathId(1), Arc::new(Endpoints { known, ..Endpoints::default() })));
         }
         mailbox.tell(Tell::Endpoints(PathId(2), Arc::default()));
         mailbox.tell(Tell::Drain(Duration::ZERO));

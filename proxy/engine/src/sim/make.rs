@@ -44,11 +44,13 @@ pub(crate) fn plain(at: &str) -> Endpoint {
         inbound_port: None,
         authority: None,
         labels: Arc::from([(Arc::from("pod"), Arc::from("p"))]),
+        near: false,
+        http2: None,
     }
 }
 
 pub(crate) fn endpoints(list: &[Endpoint]) -> Arc<Endpoints> {
-    Arc::new(Endpoints { known: true, list: list.iter().cloned().map(Arc::new).collect() })
+    Arc::new(Endpoints { known: true, missing: false, list: list.iter().cloned().map(Arc::new).collect() })
 }
 
 pub(crate) fn balanced(path: u32) -> Backend {
@@ -56,10 +58,15 @@ pub(crate) fn balanced(path: u32) -> Backend {
     let kind = BackendKind::Balance {
         path: PathId(path),
         authority: "web.ns.svc.cluster.local:80".into(),
-        rtt: ms(30),
-        decay: ms(10_000),
+        load: out::Load { rtt: ms(30), decay: ms(10_000), penalty: None },
     };
     Backend { kind, meta: meta("web"), queue: 100, failfast: ms(3_000), breaker: None }
+}
+
+/// Shuts after so many failures in a row, for so many seconds.
+pub(crate) fn breaker(max_failures: u32, seconds: u64) -> out::Breaker {
+    let backoff = (Duration::from_secs(seconds), Duration::from_secs(seconds * 5));
+    out::Breaker { max_failures, rate: None, backoff, jitter: 0.0, retry_after: false, min_ready: 0 }
 }
 
 pub(crate) fn meta(name: &str) -> Meta {
@@ -92,12 +99,22 @@ pub(crate) fn rule(split: Split) -> Rule {
     }
 }
 
+/// A route of connections for these server names; a name that begins with a dot means all below it.
+pub(crate) fn stream(names: &[&str], split: Split) -> out::Stream {
+    let name = |name: &&str| match name.starts_with('.') {
+        true => out::HostMatch::Suffix((*name).into()),
+        false => out::HostMatch::Exact((*name).into()),
+    };
+    out::Stream { names: names.iter().map(name).collect(), split, route: meta("stream") }
+}
+
 /// A target whose requests and connections go to these backends by weight.
 pub(crate) fn target(backends: Vec<Backend>, weights: &[u32]) -> out::Target {
     out::Target {
         protocol: out::Protocol::Detect(Duration::from_millis(500)),
         http: out::Routes { rules: Box::new([rule(arms(weights))]), trivial: true },
-        opaque: arms(weights),
+        http2: None,
+        streams: Box::new([stream(&[], arms(weights))]),
         logical: Some("web.ns.svc.cluster.local:80".into()),
         backends: backends.into(),
         parent: meta("web"),

@@ -182,7 +182,7 @@ fn a_breaker_leaves_a_failing_endpoint_alone() {
     let mut world = pair(7);
     let mut backend = balanced(1);
     let seconds = Duration::from_secs;
-    backend.breaker = Some(out::Breaker { max_failures: 3, backoff: (seconds(2), seconds(10)), jitter: 0.0 });
+    backend.breaker = Some(breaker(3, 2));
     world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(target(vec![backend], &[1])));
     let client = world.connect(0, "10.1.0.1:80");
     let failing = |world: &mut World| {

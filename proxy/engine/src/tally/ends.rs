@@ -45,7 +45,7 @@ pub(crate) fn of(fault: &Fault) -> u8 {
         Fault::Reset(Code::EnhanceYourCalm) => 9,
         Fault::Reset(Code::Cancel) => 7,
         Fault::Reset(_) => 10,
-        Fault::Connect | Fault::Io | Fault::BadResponse => 12,
+        Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::BadResponse => 12,
         // The others by the word that error counters use.
         other => WORDS.iter().position(|(error, _)| *error == other.label()).unwrap_or(WORDS.len() - 1) as u8,
     }

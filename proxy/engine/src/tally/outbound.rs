@@ -3,14 +3,13 @@
 use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::route::endpoint::Endpoint;
-use crate::route::path::Path;
 use crate::route::target::Target;
 use crate::tally::route::outbound_route;
 use crate::tally::series::{Families, REQUESTS};
 use crate::tally::tcp::{label, target, tls_out};
-use crate::tally::{Labels, borrowed};
+use crate::tally::Labels;
 use crate::traffic::exchange::{Exchange, Facts};
-use metrics::{Gauge, families};
+use metrics::families;
 use table::Meta;
 use table::outbound::{self as spec, Rule, Split};
 
@@ -33,13 +32,6 @@ static PROFILE: Families = Families {
     latency: Some(&families::ROUTE_RESPONSE_LATENCY_MS),
     ..Families::new(&families::ROUTE_RESPONSE_TOTAL, true)
 };
-
-/// Endpoints of a path, as told last.
-pub(crate) struct Members {
-    ready: Gauge,
-    pending: Gauge,
-    last: (i64, i64),
-}
 
 /// D: `dst_*` and `zone_locality`.
 pub(crate) fn endpoint_labels(labels: &mut Labels, endpoint: &Endpoint) {
@@ -159,31 +151,5 @@ impl Engine {
         };
         x.profile_series = series;
         self.tally.began(series);
-    }
-
-    /// Gauges of a path's endpoints, under the first parent and backend that use it.
-    pub(crate) fn members_gauges(&mut self, key: Key<Path>, parent: &Meta, backend: &Meta) {
-        let Some(path) = self.routes.paths.get_mut(key).filter(|path| path.gauges.is_none()) else { return };
-        let mut labels = Labels::new();
-        resource(&mut labels, "parent", parent);
-        resource(&mut labels, "backend", backend);
-        let gauge = |state: &str| {
-            let mut labels = borrowed(&labels);
-            labels.push(("endpoint_state", state));
-            self.tally.registry.gauge(&families::OUTBOUND_HTTP_BALANCER_ENDPOINTS, &labels)
-        };
-        path.gauges = Some(Members { ready: gauge("ready"), pending: gauge("pending"), last: (0, 0) });
-        self.members_counted(key);
-    }
-
-    /// The number of endpoints, or of ready ones, may have changed.
-    pub(crate) fn members_counted(&mut self, key: Key<Path>) {
-        let Some(path) = self.routes.paths.get_mut(key) else { return };
-        let (all, ready) = path.pool.counts();
-        let Some(members) = &mut path.gauges else { return };
-        let now = (ready as i64, (all - ready) as i64);
-        self.tally.shard.gauge_add(members.ready, now.0 - members.last.0);
-        self.tally.shard.gauge_add(members.pending, now.1 - members.last.1);
-        members.last = now;
     }
 }

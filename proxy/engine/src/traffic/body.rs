@@ -61,6 +61,7 @@ impl Engine {
             && let Some(status) = http::grpc::status(fields)
         {
             x.grpc = status as u8;
+            x.hint = x.hint.max(crate::route::judge::hint(fields));
         }
         let (to, _) = x.sink(dir);
         let pipe = x.pipe(dir);

@@ -153,6 +153,10 @@ pub(crate) struct Exchange {
     pub(crate) heard: u64,
     /// When the whole request had come (ns); 0: not yet.
     pub(crate) asked: u64,
+    /// When its endpoint was picked (ns).
+    pub(crate) picked: u64,
+    /// When the answer says to come back (ms); 0: it does not.
+    pub(crate) hint: u32,
     pub(crate) status: u16,
     /// 255: none was seen.
     pub(crate) grpc: u8,
@@ -191,6 +195,8 @@ impl Exchange {
             began,
             heard: 0,
             asked: 0,
+            picked: 0,
+            hint: 0,
             status: 0,
             grpc: u8::MAX,
             tries: 0,

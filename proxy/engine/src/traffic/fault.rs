@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Failfast,
     /// No connection could be made.
     Connect,
+    /// None could be made in time.
+    ConnectLate,
     /// The connection broke, or the stream was reset, before the answer was whole.
     Io,
     /// The stream was reset by the endpoint, before the answer was whole.
@@ -49,7 +51,7 @@ impl Fault {
             Fault::NoRoute | Fault::GatewayName => 404,
             Fault::Unauthorized => 403,
             Fault::Loadshed => 503,
-            Fault::Failfast | Fault::Timeout(_) => 504,
+            Fault::Failfast | Fault::ConnectLate | Fault::Timeout(_) => 504,
             Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Identity => 502,
             Fault::Cancelled => 499,
             Fault::Loop => 508,
@@ -74,7 +76,7 @@ impl Fault {
             Fault::Loadshed | Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Identity => Status::Unavailable,
             Fault::Reset(_) => Status::Unavailable,
             Fault::Cancelled => Status::Cancelled,
-            Fault::Failfast | Fault::Timeout(_) => Status::DeadlineExceeded,
+            Fault::Failfast | Fault::ConnectLate | Fault::Timeout(_) => Status::DeadlineExceeded,
             Fault::Loop => Status::Aborted,
             Fault::Invalid => Status::Internal,
             Fault::BadRequest(..) | Fault::Redirect(..) => Status::InvalidArgument,
@@ -90,6 +92,7 @@ impl Fault {
             Fault::Loadshed => "too many requests in flight",
             Fault::Failfast => "service in fail-fast: no endpoint available",
             Fault::Connect => "connection to endpoint failed",
+            Fault::ConnectLate => "connection to endpoint took too long",
             Fault::Io | Fault::Reset(_) => "connection to endpoint broke",
             Fault::Cancelled => "client went away",
             Fault::BadResponse => "endpoint answered with malformed HTTP",
@@ -115,7 +118,7 @@ impl Fault {
             Fault::Unauthorized => "unauthorized",
             Fault::Loadshed => "loadshed",
             Fault::Failfast => "failfast",
-            Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse => "i/o",
+            Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Reset(_) | Fault::BadResponse => "i/o",
             Fault::Cancelled => "cancelled",
             Fault::Timeout(_) => "response timeout",
             Fault::Loop => "gateway loop",
@@ -132,6 +135,7 @@ impl Fault {
             Fault::Loadshed
                 | Fault::Failfast
                 | Fault::Connect
+                | Fault::ConnectLate
                 | Fault::Io
                 | Fault::Reset(_)
                 | Fault::BadResponse
@@ -142,7 +146,15 @@ impl Fault {
 
     /// Whether the endpoint is to blame, for its breaker.
     pub(crate) fn endpoints(&self) -> bool {
-        matches!(self, Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Timeout(_))
+        matches!(
+            self,
+            Fault::Connect
+                | Fault::ConnectLate
+                | Fault::Io
+                | Fault::Reset(_)
+                | Fault::BadResponse
+                | Fault::Timeout(_)
+        )
     }
 }
 

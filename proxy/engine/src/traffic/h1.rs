@@ -362,7 +362,7 @@ impl Engine {
     /// A dialed HTTP/1 connection is gone: not made, unused, or in the midst of a request.
     pub(crate) fn client1_gone(&mut self, key: Key<Conn>, conn: &Conn, client: &Client1) {
         if conn.flags.has(Flags::DIALING) {
-            self.dial_failed(conn.endpoint, true);
+            self.dial_failed(conn.endpoint, true, conn.flags.has(Flags::LATE));
         } else if conn.flags.has(Flags::POOLED) {
             self.h1_unkept(conn.endpoint);
         } else if !client.ex.is_none() {

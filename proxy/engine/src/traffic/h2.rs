@@ -10,6 +10,7 @@ use crate::engine::{Engine, Life};
 use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::fault::Fault;
 use http::h2::{self, Code, Event, Role};
+use std::time::Duration;
 
 /// An HTTP/2 connection.
 pub(crate) struct Link {
@@ -233,7 +234,7 @@ impl Engine {
             }
         }
         if client && !conn.flags.has(Flags::UP) {
-            self.dial_failed(at, false);
+            self.dial_failed(at, false, conn.flags.has(Flags::LATE));
         } else if client && let Some(endpoint) = self.routes.endpoints.get_mut(at) {
             let waiting = std::mem::take(&mut endpoint.waiting2);
             self.io.retry.extend(waiting);
@@ -263,16 +264,26 @@ impl Engine {
 
     /// Pings at the configured interval while the link lives.
     pub(crate) fn link_keepalive(&mut self, key: Key<Conn>) {
-        if let Some((interval, _)) = self.config.h2.keepalive {
+        if let Some((interval, _)) = self.keepalive(key) {
             self.alarm(key, interval.as_millis() as u64);
         }
     }
 
+    /// As the endpoint's own settings say, else as ours do.
+    fn keepalive(&self, key: Key<Conn>) -> Option<(Duration, Duration)> {
+        let endpoint = self.conns.get(key).and_then(|conn| self.routes.endpoints.get(conn.endpoint));
+        let own = endpoint.and_then(|endpoint| endpoint.spec.http2).and_then(|own| own.keepalive);
+        own.or(self.config.h2.keepalive)
+    }
+
     pub(crate) fn link_alarm(&mut self, key: Key<Conn>) {
-        let (keepalive, serving) = (self.config.h2.keepalive, self.life == Life::Serving);
+        let (keepalive, serving) = (self.keepalive(key), self.life == Life::Serving);
         let Some(conn) = self.conns.get(key) else { return };
         let State::Link(link) = &conn.state else { return };
         if !conn.flags.has(Flags::UP) || !link.heard && link.role == Role::Server || link.pinged {
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.flags.set(Flags::LATE);
+            }
             return self.kill(key, true);
         }
         let Some((_, timeout)) = keepalive else { return };

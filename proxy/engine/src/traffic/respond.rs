@@ -5,6 +5,7 @@
 use crate::base::conn::{Conn, State};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
+use crate::route::judge;
 use crate::route::outbound::Edits;
 use crate::traffic::exchange::{Dir, Exchange, Facts};
 use http::h1::{self, Ending, Framing};
@@ -37,6 +38,7 @@ impl Engine {
         x.res.ended = end;
         x.heard = now;
         x.status = head.status;
+        x.hint = judge::hint(&head.fields);
         x.deadlines.response = 0;
         if (x.facts.has(Facts::GRPC) || end)
             && let Some(status) = grpc::status(&head.fields)

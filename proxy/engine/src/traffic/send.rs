@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// The connection a request waited for could not be made: another endpoint, or the end.
-    pub(crate) fn exchange_undialed(&mut self, ex: Key<Exchange>) {
+    pub(crate) fn exchange_undialed(&mut self, ex: Key<Exchange>, late: bool) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         if x.waiting.is_none() {
             return;
@@ -181,7 +181,7 @@ impl Engine {
         x.tries = x.tries.saturating_add(1);
         let app = self.routes.endpoints.get(x.endpoint).is_none_or(|endpoint| endpoint.path.is_none());
         if app {
-            return self.fail(ex, &Fault::Connect);
+            return self.fail(ex, if late { &Fault::ConnectLate } else { &Fault::Connect });
         }
         self.unpick(ex, false);
         self.io.retry.push(ex);

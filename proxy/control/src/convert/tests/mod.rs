@@ -1,7 +1,9 @@
+mod balance;
 mod endpoint;
 mod inbound;
 mod outbound;
 mod profile;
+mod streams;
 
 use crate::convert::{Answer, Defaults, Slot, target};
 use linkerd2_proxy_api::{destination as dst, meta, net, outbound as api};

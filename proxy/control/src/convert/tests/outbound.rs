@@ -34,7 +34,7 @@ fn weights_become_arms_and_a_path_is_numbered_once() {
     assert_eq!(paths, [HERE, WEST]);
     let Split::Random(arms) = &t.http.rules[0].split else { panic!("{:?}", t.http) };
     assert_eq!(arms.iter().map(|a| (a.weight, a.backend)).collect::<Vec<_>>(), [(50, 0), (50, 1)]);
-    assert!(matches!(&t.opaque, Split::First(arms) if arms[0].backend == 0), "the same backend as for HTTP");
+    assert!(matches!(&t.streams[0].split, Split::First(arms) if arms[0].backend == 0), "the same backend as for HTTP");
     assert!(t.http.trivial && t.backends.len() == 2 && t.source == Source::Fresh);
     assert_eq!(t.logical.as_deref(), Some(HERE), "named by the parent's own backend");
 }
@@ -123,19 +123,6 @@ fn grpc_methods_are_paths() {
     assert!(matches!(&m[1].path, Some(PathMatch::Prefix(p)) if &**p == "/a.B"));
     assert!(matches!(&m[2].path, Some(PathMatch::Regex(p)) if (p.0)("/x.Y/C") && !(p.0)("/x.Y/D")));
     assert!(m[3].path.is_none() && t.protocol == Protocol::Grpc);
-}
-
-#[test]
-fn a_forbidden_opaque_route_closes_connections() {
-    let filter = api::opaque_route::Filter {
-        kind: Some(api::opaque_route::filter::Kind::Forbidden(linkerd2_proxy_api::opaque_route::Forbidden {})),
-    };
-    let route = api::OpaqueRoute {
-        metadata: None,
-        rules: vec![api::opaque_route::Rule { backends: None, filters: vec![filter] }],
-    };
-    let opaque = api::proxy_protocol::Kind::Opaque(api::proxy_protocol::Opaque { routes: vec![route] });
-    assert!(matches!(merged(Slot::Is(policy(opaque)), Slot::Absent).0.opaque, Split::Forbidden("forbidden")));
 }
 
 #[test]

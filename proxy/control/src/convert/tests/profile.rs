@@ -92,7 +92,7 @@ fn overrides_beat_policy_for_http_and_for_opaque() {
     };
     let (t, paths) = merged(Slot::Is(detect(&[("other.default.svc.cluster.local:80", 1)])), Slot::Is(split));
     assert_eq!(paths[1..], [HERE, V2]);
-    for split in [&t.http.rules[0].split, &t.opaque] {
+    for split in [&t.http.rules[0].split, &t.streams[0].split] {
         let Split::Random(arms) = split else { panic!("{split:?}") };
         assert_eq!(
             arms.iter().map(|a| (a.weight, &*t.backends[a.backend as usize].meta.name)).collect::<Vec<_>>(),
@@ -104,7 +104,9 @@ fn overrides_beat_policy_for_http_and_for_opaque() {
 #[test]
 fn routes_without_overrides_leave_opaque_to_policy() {
     let (t, _) = merged(Slot::Is(detect(&[(V2, 1)])), Slot::Is(profile(path("/"))));
-    assert!(matches!(&t.opaque, Split::First(arms) if &*t.backends[arms[0].backend as usize].meta.name == V2));
+    assert!(
+        matches!(&t.streams[0].split, Split::First(arms) if &*t.backends[arms[0].backend as usize].meta.name == V2)
+    );
     assert_eq!((t.http.rules.len(), t.logical.as_deref()), (2, Some(HERE)));
 }
 
