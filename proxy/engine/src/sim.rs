@@ -5,6 +5,7 @@
 pub(crate) mod make;
 pub(crate) mod world;
 
+mod balance;
 mod chaos;
 mod http1;
 mod http2;
@@ -12,3 +13,5 @@ mod limits;
 mod metrics;
 mod opaque;
 mod policy;
+mod recover;
+mod streams;

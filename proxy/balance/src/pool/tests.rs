@@ -90,7 +90,9 @@ fn spilled(near: &[(u32, bool)], far: usize, n: u32) -> u32 {
         pool.set_ready(id, *ready);
     }
     let first_far = near.len() as u32;
-    (0..far).for_each(|_| drop(pool.insert(member(1), 0)));
+    for _ in 0..far {
+        pool.insert(member(1), 0);
+    }
     (0..n)
         .filter(|_| {
             let id = pool.pick(0, &mut dice).unwrap();

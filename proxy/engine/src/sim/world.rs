@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Life};
 use balance::dice::Dice;
 use metrics::Registry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -137,6 +137,8 @@ pub(crate) struct World {
     pub(crate) ports: HashMap<u16, Arc<inbound::Server>>,
     /// Where test servers listen, and who came.
     servers: HashMap<SocketAddr, VecDeque<End>>,
+    /// Where nothing answers at all.
+    holes: HashSet<SocketAddr>,
     /// Where proxies listen for peers.
     proxies: HashMap<SocketAddr, usize>,
 }
@@ -152,6 +154,7 @@ impl World {
             paths: HashMap::new(),
             ports: HashMap::new(),
             servers: HashMap::new(),
+            holes: HashSet::new(),
             proxies: HashMap::new(),
         }
     }
@@ -170,7 +173,16 @@ impl World {
 
     /// A test server's address.
     pub(crate) fn listen(&mut self, at: &str) {
+        self.holes.remove(&addr(at));
         self.servers.insert(addr(at), VecDeque::new());
+    }
+
+    /// Nobody listens there any more: connects are refused, or (`silent`) not even that.
+    pub(crate) fn unlisten(&mut self, at: &str, silent: bool) {
+        self.servers.remove(&addr(at));
+        if silent {
+            self.holes.insert(addr(at));
+        }
     }
 
     /// The next connection to a test server.
@@ -356,6 +368,9 @@ impl World {
     }
 
     fn dialed(&mut self, node: usize, key: Key<Conn>, to: SocketAddr) {
+        if self.holes.contains(&to) {
+            return;
+        }
         let (peer, known) = (self.proxies.get(&to).copied(), self.servers.contains_key(&to));
         if peer.is_none() && !known || peer.is_some_and(|peer| self.nodes[peer].engine.life != Life::Serving) {
             return self.nodes[node].engine.broken(key);
