@@ -148,12 +148,7 @@ impl Fault {
     pub(crate) fn endpoints(&self) -> bool {
         matches!(
             self,
-            Fault::Connect
-                | Fault::ConnectLate
-                | Fault::Io
-                | Fault::Reset(_)
-                | Fault::BadResponse
-                | Fault::Timeout(_)
+            Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Timeout(_)
         )
     }
 }
