@@ -2,7 +2,8 @@
 #   make demo          two clusters, linked, with live traffic between them      make demo-down   end it, leave nothing
 #   make test          every tier of tests, as CI runs them                      make check       lint, types, layers, budgets
 #   make proxy         proxy/target/release/isthmus-proxy and isthmus-init       make images      OCI archives for the nodes
-#   make lab-binaries  Kubernetes for the lab, compiled once                     make clean       what was built in this folder
+#   make lab-binaries  Kubernetes for the lab, compiled once                     make bench       the proxies beside HAProxy and Envoy
+#   make clean         what was built in this folder
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -26,10 +27,10 @@ export RUSTUP_HOME := $(CALLER)/.rustup
 endif
 endif
 
-.PHONY: help demo demo-down test check proxy lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
+.PHONY: help demo demo-down test bench check proxy lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
 
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 $(VENV)/.ready: requirements/dev.txt
 	@PYTHON=$(PYTHON) tools/needs setup python
@@ -80,6 +81,9 @@ demo: needs-demo images
 
 demo-down: setup
 	@$(ISTHMUS) lab down
+
+bench: setup proxy
+	@$(PY) -m bench.proxies $(BENCH)
 
 check: needs-check setup
 	@tools/check

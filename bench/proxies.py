@@ -1,139 +1,76 @@
-"""CPU per request of our proxy pair and of HAProxy's, in one interleaved run. Run: `python -m bench.proxies [rounds]` (root).
+"""Our proxies beside HAProxy's and Envoy's, interleaved in one run. `python -m bench.proxies [--rounds N] [--only TEXT] [--write]` (root).
 
-In: release builds, wrk and haproxy from Debian. Out: a line per round and the medians, for docs/performance.md. Both pairs stand in the
-same two namespaces all the time, one worker each, mTLS 1.3 with P-256 both ways, HTTP/1.1 from client and to the origin, HTTP/2 between,
-both reached by a redirect rule. CPU is the scheduler's count of the two processes. Loads: 64 and 1 connections, SECONDS each.
+In: release builds; see `programs` for what is installed. Out: a line per run, the table of `work.ROWS`, memory, an SVG in `artefacts/`;
+with `--write` all of it at the end of `docs/performance.md`. CPU is the scheduler's count of both processes of a pair.
 Never here: a verdict.
 """
 
-import contextlib
+import argparse
+import datetime
 import pathlib
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
 
-from bench import haproxy, pki
-from tests.wire import conftest, pods, world
+from bench import loads, memory, meter, programs, report, stage, work
 
-SECONDS = 3
-ORIGIN = 8080
-RULES = "table ip bench { chain out { type nat hook output priority -101; tcp dport 8081 redirect to :4141; }; }\n"
+ROOT = pathlib.Path(__file__).parent.parent
+SCALE = {"bulk": 1e3}
 
 
-def cpu(child: pods.Child) -> float:
-    """Seconds of all threads of a process so far."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{child.process.pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+def sample(made: stage.Stage, product: str, row: work.Row) -> report.Sample:
+    """One run of one row through one product."""
+    pids = [child.process.pid for child in made.pairs[product]]
+    before = sum(map(meter.cpu, pids))
+    done = loads.run(made, product, row)
+    cost = (sum(map(meter.cpu, pids)) - before) / done.count * SCALE.get(row.tool, 1e6)
+    rate = done.count / done.seconds if done.seconds else 0.0
+    return report.Sample(cost, rate, done.p50, done.p99)
 
 
-def rss(child: pods.Child) -> float:
-    """Resident MiB."""
-    for line in pathlib.Path(f"/proc/{child.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def compare(made: stage.Stage, row: work.Row, products: list[str], rounds: int) -> dict[str, list[report.Sample]]:
+    """Interleaved rounds after a warm-up of each."""
+    seen: dict[str, list[report.Sample]] = {product: [] for product in products}
+    for number in range(rounds + 1):
+        for product in products:
+            one = sample(made, product, row)
+            if number:
+                seen[product].append(one)
+                print(
+                    f"{row.title}, round {number}: {product} {one.cost:.1f} {row.unit}, {one.rate:,.0f}/s", flush=True
+                )
+    return seen
 
 
-def wrk(client: pods.Pod, url: str, connections: int) -> float:
-    """Requests in SECONDS seconds; a run with errors does not count."""
-    words = client.inside("wrk", "-t1", f"-c{connections}", f"-d{SECONDS}", url)
-    said = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS + 30, check=True).stdout
-    if "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(said)
-    return float(said.split(" requests in ")[0].split()[-1])
+def keep(lines: list[str], picture: str) -> None:
+    """Into docs/performance.md and artefacts/."""
+    page = ROOT / "docs" / "performance.md"
+    head = f"\n## `make bench`, {datetime.datetime.now(datetime.UTC).date()}\n\n"
+    page.write_text(page.read_text().rstrip("\n") + "\n" + head + "\n".join(lines) + "\n")
+    (ROOT / "docs" / "bench.svg").write_text(picture)
 
 
-def start_haproxy(folder: pathlib.Path, stage: pods.Pods) -> list[pods.Child]:
-    """The origin, then HAProxy on both sides."""
-    server, client = stage.pods["server"], stage.pods["client"]
-    root = pki.anchor()
-    pki.write(folder, root)
-    files = haproxy.write(folder, folder, pki.IDENTITY, (server.ip, ORIGIN), http=True)
-    for path in (haproxy.origin(folder, ORIGIN), *files, folder / "leaf.pem", folder / "ca.pem"):
-        path.chmod(0o644)
-    drop = ["setpriv", f"--reuid={pods.UID}", f"--regid={pods.UID}", "--clear-groups", "--pdeathsig=KILL"]
-    drop += ["env", "--chdir=/"]  # HAProxy returns to the folder it was started in, which that user may not enter
-    server.start("origin", "haproxy", "-f", str(folder / "origin.cfg"))
-    pair = [client.start("haproxy", *drop, "haproxy", "-f", str(files[0]))]
-    pair.append(server.start("haproxy", *drop, "haproxy", "-f", str(files[1])))
-    subprocess.run(client.inside("nft", "-f", "-"), input=RULES, text=True, check=True)
-    return pair
-
-
-def start_ours(folder: pathlib.Path, stage: pods.Pods) -> list[pods.Child]:
-    """A scripted control plane and our proxy on both sides, with the rules of a pod."""
-    anchors = conftest.make_root(folder)
-    (folder / "token").write_text("token")
-    state = world.State(folder / "state.json")
-    pair: list[pods.Child] = []
-    for pod in (stage.pods["client"], stage.pods["server"]):
-        pod.start_plane(state.file, folder)
-        words = ["--inbound-ports-to-ignore", "4190,4191,4144", "--outbound-ports-to-ignore", "8081"]
-        pods.run(*pod.inside(str(pods.program("isthmus-init")), *words, "--proxy-uid", pods.UID))
-        identity = folder / f"identity-{pod.name}"
-        identity.mkdir()
-        identity.chmod(0o777)
-        pair.append(pod.start_proxy(anchors, INBOUND_PORTS=str(ORIGIN), LOG="warn"))
-        pod.wait_ready()
-    return pair
-
-
-def measure(client: pods.Pod, pair: list[pods.Child], url: str, connections: int) -> tuple[float, float]:
-    """CPU microseconds per request of the pair, requests a second."""
-    before = sum(map(cpu, pair))
-    requests = wrk(client, url, connections)
-    return (sum(map(cpu, pair)) - before) / requests * 1e6, requests / SECONDS
-
-
-def compare(stage: pods.Pods, ours: list[pods.Child], theirs: list[pods.Child], rounds: int) -> None:
-    """Interleaved rounds; a warm-up of each first."""
-    client = stage.pods["client"]
-    work = {"isthmus": (ours, f"http://{world.WEB}:80/"), "haproxy": (theirs, f"http://{world.WEB}:8081/")}
-    print("idle RSS MiB (client, server): " + idle(work))
-    for connections in (64, 1):
-        seen: dict[str, list[float]] = {name: [] for name in work}
-        for number in range(rounds + 1):
-            for name, (pair, url) in work.items():
-                micros, rate = measure(client, pair, url, connections)
-                if number:
-                    seen[name].append(micros)
-                    print(
-                        f"{connections} connections, round {number}: {name} {micros:.1f} us/request, {rate:.0f}/s",
-                        flush=True,
-                    )
-        medians = {name: statistics.median(values) for name, values in seen.items()}
-        ratio = medians["isthmus"] / medians["haproxy"]
-        print(
-            f"{connections} connections, medians: {medians['isthmus']:.1f} and {medians['haproxy']:.1f} us; ratio {ratio:.2f}"
-        )
-    print("RSS MiB after load: " + idle(work))
-
-
-def idle(work: dict[str, tuple[list[pods.Child], str]]) -> str:
-    """Memory of all four processes."""
-    return "; ".join(f"{name} " + ", ".join(f"{rss(c):.1f}" for c in pair) for name, (pair, _) in work.items())
-
-
-def main(rounds: int, wait: Callable[[float], None] = time.sleep) -> None:
+def main() -> None:
     """Build the stage, compare, take it down."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="isthmus-bench-"))
-    folder.chmod(0o755)
-    stage = pods.Pods(folder)
+    parser = argparse.ArgumentParser(prog="bench.proxies")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="rows whose title contains this")
+    parser.add_argument("--products", default="isthmus,haproxy,envoy,direct")
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    said = parser.parse_args()
+    products = said.products.split(",")
+    made = stage.open_stage(programs.find(), products)
     try:
-        stage.open(["client", "server"])
-        ours = start_ours(folder, stage)
-        theirs = start_haproxy(folder, stage)
-        wait(1.0)
-        compare(stage, ours, theirs, rounds)
+        lines: list[str] = []
+        proxies = [product for product in products if made.pairs.get(product)]
+        if not said.no_memory:
+            lines += memory.measure(made, proxies)
+        rows = [(row, compare(made, row, products, said.rounds)) for row in work.ROWS if said.only in row.title]
     finally:
-        stage.close()
+        made.close()
+    text = [report.table(rows), "", *(report.added(some) for row, some in rows if row.tool == "rate"), "", *lines]
+    print("\n".join(text))
+    if said.write:
+        keep(text, report.chart(rows))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main()

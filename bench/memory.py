@@ -1,0 +1,61 @@
+"""Memory of our pair and the rivals': idle, with idle connections, after a burst. Run as a part of `bench.proxies`.
+
+In: a stage whose pairs run. Out: lines. Loads: IDLE connections of HTTP, PAIRS of bytes, one burst of BURST requests; then REST seconds.
+"""
+
+import subprocess
+import sys
+import time
+
+from bench import loads, meter, work
+from bench import stage as stages
+from bench.stage import Stage
+
+IDLE = 10_000
+PAIRS = 2_000
+BURST = 2_000
+REST = 60
+
+
+def resident(stage: Stage, product: str) -> list[float]:
+    """MiB of client's and server's side."""
+    return [meter.rss(child.process.pid) for child in stage.pairs[product]]
+
+
+def held(stage: Stage, product: str, service: work.Service, count: int) -> list[float]:
+    """KiB that each of `count` idle connections costs, on the client's and the server's side."""
+    before = resident(stage, product)
+    asks = "1" if service.kind == "http1" else "0"
+    words = [sys.executable, str(stages.BULK), "hold", work.PRODUCTS[product], str(service.port), str(count), asks]
+    child = subprocess.Popen(stage.client.inside(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        line = child.stdout.readline() if child.stdout else b""
+        if line.strip() != b"held":
+            raise RuntimeError(f"{product}: {count} connections could not be held")
+        time.sleep(1)
+        after = resident(stage, product)
+    finally:
+        child.kill()
+        child.wait(10)
+    return [(b - a) * 1024 / count for a, b in zip(before, after, strict=True)]
+
+
+def measure(stage: Stage, products: list[str]) -> list[str]:
+    """Everything about memory, as the lines of a list."""
+    lines: list[str] = []
+
+    def say(what: str, product: str, values: list[float], unit: str) -> None:
+        lines.append(f"- {what}: {product} " + ", ".join(f"{value:.1f}" for value in values) + f" {unit}")
+        print(lines[-1], flush=True)
+
+    for product in products:
+        say("idle RSS (client, server)", product, resident(stage, product), "MiB")
+    for product in products:
+        say(f"{IDLE} idle HTTP connections", product, held(stage, product, work.H1, IDLE), "KiB each")
+        say(f"{PAIRS} idle TCP pairs", product, held(stage, product, work.ECHO, PAIRS), "KiB each")
+    for product in products:
+        loads.wrk(stage, f"http://{work.PRODUCTS[product]}:{work.H1_LARGE.port}/", BURST)
+    time.sleep(REST)
+    for product in products:
+        say(f"RSS {REST} s after {BURST} requests at a time", product, resident(stage, product), "MiB")
+    return lines
