@@ -10,19 +10,26 @@ from tests.lab import mesh
 
 pytestmark = pytest.mark.lab
 
-DEPLOYMENTS = ("linkerd-identity", "linkerd-destination", "linkerd-proxy-injector")
+DEPLOYMENTS = (
+    ("linkerd", "linkerd-identity"),
+    ("linkerd", "linkerd-destination"),
+    ("linkerd", "linkerd-proxy-injector"),
+    ("linkerd-multicluster", "linkerd-service-mirror"),
+)
 OUTAGE = float(os.environ.get("ISTHMUS_TEST_OUTAGE", "20"))
 """Seconds; CI takes a short one, a release 300."""
 
 
 def scale(cluster: str, replicas: int) -> None:
-    for name in DEPLOYMENTS:
-        mesh.kubectl(cluster, "-n", "linkerd", "scale", "deploy", name, f"--replicas={replicas}")
+    for namespace, name in DEPLOYMENTS:
+        mesh.kubectl(cluster, "-n", namespace, "scale", "deploy", name, f"--replicas={replicas}")
 
 
 def gone(cluster: str) -> bool:
-    pods = mesh.objects(cluster, "pods", "-n", "linkerd")
-    return not [p for p in pods if p["status"]["phase"] == "Running" and not p["metadata"].get("deletionTimestamp")]
+    """Only the gateway, which carries traffic, is left."""
+    pods = mesh.objects(cluster, "pods", "-n", "linkerd") + mesh.objects(cluster, "pods", "-n", "linkerd-multicluster")
+    running = [p for p in pods if p["status"]["phase"] == "Running" and not p["metadata"].get("deletionTimestamp")]
+    return all(p["metadata"]["name"].startswith("linkerd-gateway-") for p in running)
 
 
 def test_traffic_goes_on_without_any_control_plane(client: mesh.Inside) -> None:
@@ -45,5 +52,5 @@ def test_traffic_goes_on_without_any_control_plane(client: mesh.Inside) -> None:
         for cluster in ("east", "west"):
             scale(cluster, 1)
         for cluster in ("east", "west"):
-            for name in DEPLOYMENTS:
-                mesh.kubectl(cluster, "-n", "linkerd", "rollout", "status", f"deploy/{name}", "--timeout=90s")
+            for namespace, name in DEPLOYMENTS:
+                mesh.kubectl(cluster, "-n", namespace, "rollout", "status", f"deploy/{name}", "--timeout=90s")
