@@ -30,7 +30,15 @@ class Done:
 
 def run(stage: Stage, product: str, row: work.Row) -> Done:
     """One run of a row through a product."""
-    host, port = work.PRODUCTS[product], row.service.port
+    try:
+        return ask(stage, work.PRODUCTS[product], row)
+    except RuntimeError as error:
+        raise RuntimeError(f"{row.title}, {product}: {error}") from error
+
+
+def ask(stage: Stage, host: str, row: work.Row) -> Done:
+    """The same, by address."""
+    port = row.service.port
     match row.tool:
         case "wrk":
             return wrk(stage, f"http://{host}:{port}/", row.connections)

@@ -12,7 +12,8 @@ from bench import pki, work
 
 HEAD = """
 global
-  maxconn 16000
+  maxconn 9900
+  tune.h2.max-concurrent-streams 1000
   nbthread 1
   log stderr local0 err
 defaults

@@ -70,10 +70,19 @@ def open_stage(found: programs.Programs, products: list[str], *, cores: int = 1)
         if "envoy" in products:
             stage.pairs["envoy"] = envoy(stage)
         stage.pairs["direct"] = []
+        for product in stage.pairs:
+            pods.wait_for(lambda product=product: answers(stage, product), 10, f"{product}: an answer")
         return stage
     except BaseException:
         stage.close()
         raise
+
+
+def answers(stage: Stage, product: str) -> bool:
+    """Whether a request through the product is answered well."""
+    url = f"http://{work.PRODUCTS[product]}:{work.H1.port}/"
+    words = stage.client.inside(stage.programs.fortio, "curl", "-quiet", url)
+    return subprocess.run(words, capture_output=True, check=False, timeout=30).returncode == 0
 
 
 def origins(stage: Stage) -> None:
@@ -155,7 +164,9 @@ def envoy(stage: Stage) -> list[pods.Child]:
     """One worker on each side, no admin port."""
     files = peers.envoy(stage.folder, stage.server.ip)
     flags = ["--concurrency", "1", "--log-level", "error", "--disable-hot-restart"]
-    return _rival(stage, files, lambda file: [stage.programs.envoy, "-c", str(file), *flags], "envoy")
+    # The proxies' user may not look into the cache.
+    program = shutil.copy(stage.programs.envoy, stage.folder / "envoy")
+    return _rival(stage, files, lambda file: [str(program), "-c", str(file), *flags], "envoy")
 
 
 def _rival(
