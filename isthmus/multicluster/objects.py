@@ -160,6 +160,8 @@ def remote_access(
     rules: list[Doc] = [
         {"apiGroups": [""], "resources": ["services"], "verbs": _READ},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
+        # its uid tells clusters apart, so that a Link to its own cluster is seen
+        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
     ]
     if for_linkerd:
         rules += [

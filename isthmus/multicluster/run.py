@@ -25,7 +25,7 @@ from isthmus.errors import BadValue, IsthmusError
 from isthmus.kube import access, crds, lease, store, watch
 from isthmus.kube import client as kube
 from isthmus.multicluster import objects, spec, status, world
-from isthmus.multicluster.shell import meters, mirror, shared
+from isthmus.multicluster.shell import meters, mirror, shared, target
 from isthmus.serve import runtime
 
 LINKS = 100
@@ -169,6 +169,8 @@ class Controller:
     def _on_namespaces(self, changed: frozenset[names.Key]) -> None:
         for key in changed:
             found = self.namespaces.get(key)
+            if key.name == "kube-system" and found is not None and found.metadata:
+                self.shared.home = found.metadata.uid or ""
             if found is None:
                 self.shared.source.namespaces.pop(key.name, None)
             else:
@@ -300,12 +302,8 @@ class Controller:
         if len([k for k, other in self._links() if _rank(other) < _rank(found)]) >= LINKS:
             raise IsthmusError(f"a service mirror runs at most {LINKS} Links", hint="delete Links that are not used")
         notes = cast(Mapping[str, str], (found.metadata.annotations if found.metadata else None) or {})
-        home = self.namespaces.get(names.Key("", "kube-system"))
-        uid = home.metadata.uid if home is not None and home.metadata else None
-        if uid and notes.get(objects.TARGET_UID) == uid:
-            raise IsthmusError(
-                f"Link {link.key} leads to its own cluster", hint="delete it; a cluster is not linked to itself"
-            )
+        if self.shared.home and notes.get(objects.TARGET_UID) == self.shared.home:
+            raise target.SameCluster(link.key)
 
     def _links(self) -> list[tuple[names.Key, crds.Link]]:
         found = ((key, self.links.get(key)) for key in self._seen)

@@ -79,6 +79,11 @@ class Mirror:
         self._valid = status.Fact(False, "Refused", sentence)
         self._changed.set()
 
+    def _mended(self) -> None:
+        """Credentials that led home are others now."""
+        if self._valid.message.startswith(target.SameCluster(self.link.key).sentence):
+            self._valid = status.Fact(True, "Accepted")
+
     def on_services(self, changed: dict[names.Key, tuple[world.Local | None, world.Local | None]]) -> None:
         """Services of the source changed: (before, after) for each."""
         for key, pair in changed.items():
@@ -134,6 +139,8 @@ class Mirror:
                 task = await self._open(group, task)
             except (IsthmusError, TimeoutError) as error:
                 words = error.sentence if isinstance(error, IsthmusError) else "its lists did not come in whole in time"
+                if isinstance(error, target.SameCluster):
+                    self._valid = status.Fact(False, "Refused", f"{error.sentence}; {error.hint}")
                 self._say_reach(status.Fact(False, "Unreachable", words))
                 wait = min(30.0, wait * 2)
                 await shared.either(self._reconnect, wait * self.shared.dice.uniform(0.75, 1.25))
@@ -151,7 +158,7 @@ class Mirror:
             return old
         session = target.Session(self.link, held)
         try:
-            await session.check()
+            await session.prove(self.shared.home)
         except BaseException:
             await session.close()
             raise
@@ -165,6 +172,7 @@ class Mirror:
             raise
         self._session = session
         session.listen(lambda keys: self.queue.add(*keys))
+        self._mended()
         if old:
             old.cancel()
         if before:

@@ -16,7 +16,9 @@ from isthmus.serve import logs
 
 @dataclass(slots=True)
 class Shared:
-    """The source cluster (its client, what is known of it), the numbers, the log, the dice. `own` are addresses of its API server."""
+    """The source cluster (its client, what is known of it), the numbers, the log, the dice. `own` are addresses of its API server,
+    `home` is the uid of its kube-system namespace, "" while unknown.
+    """
 
     client: kube.Client
     source: world.Source
@@ -25,6 +27,7 @@ class Shared:
     log: logs.Logger
     dice: random.Random
     own: frozenset[str] = frozenset()
+    home: str = ""
     create_namespaces: bool = False
     mirrors: int = plan.MIRRORS
 

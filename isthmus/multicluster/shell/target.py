@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from lightkube.resources.core_v1 import Secret, Service
+from lightkube.resources.core_v1 import Namespace, Secret, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from isthmus import names
-from isthmus.errors import BadValue, Unreachable
+from isthmus.errors import BadValue, IsthmusError, Unreachable
 from isthmus.kube import access, store, watch
 from isthmus.kube import client as kube
 from isthmus.multicluster import objects, spec, world
@@ -54,6 +54,13 @@ def credentials(secret: Secret | None, key: names.Key) -> Credentials:
     return Credentials(config, notes.get(objects.ACCOUNT))
 
 
+class SameCluster(IsthmusError):
+    """A Link's credentials lead back to the cluster the Link is in."""
+
+    def __init__(self, key: names.Key) -> None:
+        super().__init__(f"Link {key} leads to its own cluster", hint="delete it; a cluster is not linked to itself")
+
+
 def _nobody(_keys: frozenset[names.Key]) -> None:
     """Who listens before anybody does."""
 
@@ -63,6 +70,7 @@ class Session:
 
     def __init__(self, link: spec.Link, held: Credentials) -> None:
         self.held = held
+        self._key = link.key
         self.selector = link.selector
         self.target = world.Target(link.cluster)
         self.client = kube.Client(access.parse(held.config, source=f"Secret {link.namespace}/{link.credentials}"))
@@ -90,6 +98,22 @@ class Session:
         except TimeoutError:
             server = self.client.access.server
             raise Unreachable(f"the target's API server {server} did not answer in {CHECK_TIMEOUT:g} s") from None
+
+    async def prove(self, home: str) -> None:
+        """As `check`, before anything is read: it must not lead to the cluster whose kube-system namespace has the uid `home`.
+
+        A Link written by hand has no annotation that tells this. Credentials that may not see the uid tell nothing.
+
+        Raises:
+            SameCluster: it does. ApiError, Unreachable: as `check`.
+        """
+        await self.check()
+        try:
+            found = await self.client.get(Namespace, "kube-system")
+        except kube.ApiError:
+            return
+        if home and found is not None and found.metadata and found.metadata.uid == home:
+            raise SameCluster(self._key)
 
     async def run(self) -> None:
         """Keeps `target` in step; never returns."""

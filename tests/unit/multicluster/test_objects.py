@@ -44,6 +44,7 @@ def test_namespaces_are_made_only_with_leave(wanted, verbs):
 def test_a_source_may_only_read_and_renew_its_own_token():
     docs = objects.remote_access("access-east", source="east")
     assert granted(docs, "ClusterRole", "services") == {"get", "list", "watch"}
+    assert granted(docs, "ClusterRole", "namespaces") == {"get"}
     assert not granted(docs, "ClusterRole", "secrets") and not granted(docs, "ClusterRole", "pods")
     renew = find(docs, "Role", "access-east-token")["rules"][0]
     assert (renew["resources"], renew["resourceNames"], renew["verbs"]) == (
