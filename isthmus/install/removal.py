@@ -11,8 +11,7 @@ from typing import Any, cast
 from lightkube.resources.apps_v1 import Deployment
 
 from isthmus import names
-from isthmus.errors import IsthmusError
-from isthmus.install import core
+from isthmus.install import core, rollout
 from isthmus.kube import client as kube
 from isthmus.multicluster import objects as mirror
 from isthmus.multicluster.shell import join
@@ -21,7 +20,6 @@ Doc = dict[str, Any]
 Say = Callable[[str], None]
 
 LINK_DEADLINE = 20.0
-GONE_DEADLINE = 120.0
 POLL = 0.2
 _OURS = f"{names.PART_OF_LABEL}={names.PART_OF}"
 _KINDS = (
@@ -62,7 +60,7 @@ async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) 
     """Remove Links, then `docs`; returns when all are gone.
 
     Raises:
-        IsthmusError: something is still there after GONE_DEADLINE seconds; it says what.
+        IsthmusError: something is still there after rollout.GONE_DEADLINE seconds; it says what.
     """
     await _remove_links(client, say, warn)
     going: list[Doc] = []
@@ -74,12 +72,12 @@ async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) 
             continue
         if doc["kind"] == "CustomResourceDefinition" and any(d["kind"] == "Namespace" for d in going):
             # Definitions that go before the objects of them would leave namespaces in the middle of their own removal.
-            await _gone(client, [d for d in going if d["kind"] == "Namespace"], say)
+            await rollout.gone(client, [d for d in going if d["kind"] == "Namespace"], say)
             going = [d for d in going if d["kind"] != "Namespace"]
         say(f"removing {doc['kind']} {doc['metadata']['name']}")
         await client.delete_dict(doc)
         going.append(doc)
-    await _gone(client, going, say)
+    await rollout.gone(client, going, say)
 
 
 async def _remove_links(client: kube.Client, say: Say, warn: Say) -> None:
@@ -140,32 +138,3 @@ async def _still_used(client: kube.Client, doc: Doc) -> bool:
     version = "v1alpha2" if doc["spec"]["group"] == "split.smi-spec.io" else "v1"
     listed = await client.raw("GET", f"/apis/{doc['spec']['group']}/{version}/{doc['spec']['names']['plural']}?limit=1")
     return bool(listed.get("items"))
-
-
-async def _gone(client: kube.Client, docs: Sequence[Doc], say: Say) -> None:
-    deadline = asyncio.get_running_loop().time() + GONE_DEADLINE
-    left = list(docs)
-    while left:
-        left = [doc for doc in left if await _exists(client, doc)]
-        if left and asyncio.get_running_loop().time() > deadline:
-            first = f"{left[0]['kind']} {left[0]['metadata']['name']}"
-            raise IsthmusError(
-                f"{first} is still there after {GONE_DEADLINE:.0f} s",
-                hint=f"kubectl describe {first.replace(' ', '/').lower()}",
-            )
-        if left:
-            say(f"waiting for {left[0]['kind']} {left[0]['metadata']['name']} to be gone")
-            await asyncio.sleep(POLL)
-
-
-async def _exists(client: kube.Client, doc: Doc) -> bool:
-    plural = next(plural for _, plural, kind in _KINDS if kind == doc["kind"])
-    api = doc["apiVersion"]
-    root = f"apis/{api}" if "/" in api else f"api/{api}"
-    try:
-        await client.raw("GET", f"/{root}/{plural}/{doc['metadata']['name']}")
-    except kube.ApiError as error:
-        if error.status == 404:
-            return False
-        raise
-    return True

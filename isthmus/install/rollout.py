@@ -52,9 +52,13 @@ def tiers(docs: Iterable[Doc]) -> list[list[Doc]]:
     return [row for row in rows if row]
 
 
-async def apply(client: kube.Client, docs: Sequence[Doc], say: Say) -> None:
-    """Apply all documents; custom resources wait until their definitions are served."""
+async def apply(client: kube.Client, docs: Sequence[Doc], say: Say, *, gone_within: float = GONE_DEADLINE) -> None:
+    """Apply all documents; custom resources wait until their definitions are served.
+
+    A namespace or definition of before that is on its way out is waited for, `gone_within` seconds: nothing can be made in it.
+    """
     gate = asyncio.Semaphore(AT_ONCE)
+    await gone(client, [d for d in docs if d["kind"] in _TIERS[0]], say, leaving=True, deadline=gone_within)
 
     async def one(doc: Doc) -> None:
         async with gate:
@@ -96,6 +100,41 @@ async def _established(client: kube.Client, definitions: Sequence[Doc], say: Say
             )
         if waiting:
             await asyncio.sleep(POLL)
+
+
+async def gone(
+    client: kube.Client, docs: Sequence[Doc], say: Say, *, leaving: bool = False, deadline: float = GONE_DEADLINE
+) -> None:
+    """Until none of these is there any more; with `leaving` only those count that are on their way out.
+
+    Raises:
+        IsthmusError: one is still there after `deadline` seconds; it says which, and what the server says of it.
+    """
+    end = asyncio.get_running_loop().time() + deadline
+    left: list[Doc] = list(docs)
+    while left:
+        stored = await asyncio.gather(*(client.get_dict(doc) for doc in left))
+        there = [(doc, one) for doc, one in zip(left, stored, strict=True) if one is not None]
+        there = [(doc, one) for doc, one in there if not leaving or one["metadata"].get("deletionTimestamp")]
+        left = [doc for doc, _ in there]
+        if left and asyncio.get_running_loop().time() > end:
+            raise IsthmusError(
+                f"{describe(left[0])} is still there after {deadline:.0f} s{_remaining(there[0][1])}",
+                hint=f"kubectl get {left[0]['kind'].lower()} {left[0]['metadata']['name']} -o yaml says what holds it; then try again",
+            )
+        if left:
+            say(f"waiting for {describe(left[0])} to be gone")
+            await asyncio.sleep(POLL)
+
+
+def _remaining(found: Doc) -> str:
+    """What the server says holds up a removal; empty where it says nothing."""
+    said = [
+        str(c["message"])
+        for c in shape.rows(found, "status", "conditions")
+        if c.get("status") == "True" and ("Remaining" in str(c.get("type")) or "Failure" in str(c.get("type")))
+    ]
+    return f": {said[-1]}" if said else ""
 
 
 def describe(doc: Doc) -> str:

@@ -59,6 +59,45 @@ async def test_everything_is_applied_and_definitions_are_waited_for():
     assert asked < next(i for i, call in enumerate(fake.calls) if "/servers/" in call)
 
 
+class Leaving(server.Server):
+    """Namespace `linkerd` is on its way out, and gone once it was asked about `asks` times."""
+
+    def __init__(self, asks: int) -> None:
+        held = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "a finalizer of x/y"}
+        super().__init__()
+        self.asks = asks
+        self.objects["/api/v1/namespaces/linkerd"] = {
+            "metadata": {"name": "linkerd", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+            "status": {"conditions": [held]},
+        }
+
+    def answer(self, request):
+        if request.method == "GET" and request.url.path == "/api/v1/namespaces/linkerd":
+            self.asks -= 1
+            if self.asks < 0:
+                self.objects.pop(request.url.path, None)
+        return super().answer(request)
+
+
+async def test_a_namespace_on_its_way_out_is_waited_for():
+    fake, said = Leaving(2), list[str]()
+    async with fake.client() as client:
+        await rollout.apply(client, b.rendered(), said.append)
+    assert said.count("waiting for Namespace linkerd to be gone") == 2
+    assert len(fake.objects) == len(b.rendered())
+
+
+async def test_a_namespace_that_does_not_go_is_told_with_what_holds_it_and_nothing_is_applied():
+    fake = Leaving(10**6)
+    async with fake.client() as client:
+        with pytest.raises(
+            IsthmusError, match="Namespace linkerd is still there after 0 s: a finalizer of x/y"
+        ) as late:
+            await rollout.apply(client, b.rendered(), quiet, gone_within=0.1)
+    assert late.value.hint
+    assert [call for call in fake.calls if call.startswith("PATCH")] == []
+
+
 async def test_a_refusal_names_the_cause():
     class Full(server.Server):
         def answer(self, request):
