@@ -214,6 +214,26 @@ def annotations(key: str) -> tuple[str, ...]:
     return (f"{names.CONFIG}{key}", *(f"{prefix}{key}" for prefix in FIELDS[key].metadata["alias"]))
 
 
+ELSEWHERE = frozenset({f"{names.CONFIG}admission-webhooks"})
+"""Annotations of this family that are no settings of a proxy and yet are read."""
+FAMILIES = (names.CONFIG, "config.alpha.linkerd.io/", "config.beta.linkerd.io/")
+COMPLAINTS = 5
+"""Sentences about unknown annotations of one object; the rest are counted."""
+
+
+def complaints(notes: Iterable[str], where: str) -> tuple[str, ...]:
+    """A sentence for each annotation that looks like a setting and is none, with the nearest that is one; they have no effect."""
+    real = sorted({name for key in FIELDS for name in annotations(key)} | ELSEWHERE)
+    strangers = sorted(note for note in notes if note.startswith(FAMILIES) and note not in real)
+    said = [f"annotation {one} {where} has no effect: no such setting{_nearest(one, real)}" for one in strangers]
+    return (*said[:COMPLAINTS], *([f"and {len(said) - COMPLAINTS} more"] if len(said) > COMPLAINTS else []))
+
+
+def _nearest(text: str, listed: list[str]) -> str:
+    near = difflib.get_close_matches(text, listed, n=1, cutoff=0.8)
+    return f"; the nearest is {near[0]}" if near else "; docs/settings.md lists them"
+
+
 def overlay(base: Settings, texts: Mapping[str, str], where: str) -> Settings:
     """`base` with the settings in `texts` (key -> text). `where` completes the key in a refusal: "on Pod shop/web".
 

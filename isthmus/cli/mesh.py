@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import isthmus
-from isthmus import names, units
+from isthmus import knobs, names, units
 from isthmus.cli import output
 from isthmus.cli import scope as scopes
 from isthmus.errors import BadValue, IsthmusError
@@ -184,7 +184,7 @@ async def _tell_changes(client: kube.Client, docs: Sequence[Doc]) -> None:
 
 async def _carry_out(client: kube.Client, docs: Sequence[Doc], *, wait: bool, timeout: float) -> None:
     with output.Progress() as progress:
-        await rollout.apply(client, docs, progress.now)
+        await rollout.apply(client, docs, progress.now, gone_within=timeout)
         progress.done(f"{client.access.context}: {len(docs)} objects applied")
         if wait:
             await rollout.wait(client, docs, progress.now, progress.done, deadline=timeout)
@@ -255,7 +255,10 @@ def inject(
       isthmus inject deployment.yaml | kubectl apply -f -
       kubectl get deploy web -o yaml | isthmus inject --manual - | kubectl apply -f -
     """
-    notes = {f"{names.CONFIG}{key}": text for key, text in values.parse_sets(sets).items()}
+    chosen = values.parse_sets(sets)
+    for key in chosen:
+        knobs.known(key, knobs.FIELDS, where="--set")
+    notes = {f"{names.CONFIG}{key}": text for key, text in chosen.items()}
     mesh = (
         (_mesh_of_flags(scope, anchors) if ignore_cluster else asyncio.run(_mesh_of_cluster(scope))) if manual else None
     )

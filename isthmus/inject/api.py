@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from isthmus import names
+from isthmus import knobs, names
 from isthmus.errors import BadValue
 from isthmus.inject import decide, patch, shape
 from isthmus.inject import mesh as meshes
@@ -82,7 +82,11 @@ def _pod(pod: Doc, namespace: str, space: Mapping[str, str], mesh: meshes.Mesh) 
         ingress=verdict.mode == decide.INGRESS,
         inherited=decide.inherited(pod, space),
     )
-    return Answer(patch.operations(pod, made), owner=owner)
+    notes = (
+        *knobs.complaints(decide.annotations_of(pod), f"on {name}"),
+        *knobs.complaints(space, f"on Namespace {namespace}"),
+    )
+    return Answer(patch.operations(pod, made), owner=owner, notes=notes)
 
 
 def _service(service: Doc, space: Mapping[str, str], mesh: meshes.Mesh) -> Answer:

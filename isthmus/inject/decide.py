@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus import knobs, names
+from isthmus.errors import BadValue
 from isthmus.inject import shape
 
 Doc = dict[str, Any]
@@ -55,6 +56,18 @@ def verdict(pod: Mapping[str, Any], namespace: Mapping[str, str]) -> Verdict:
     if has_sidecar(spec):
         return Verdict(skip="sidecar_already_exists", at=at)
     return Verdict(mode=asked, at=at)
+
+
+def checked_mode(annotations: Mapping[str, str], where: str) -> str | None:
+    """What the inject annotation says, None where there is none.
+
+    Raises:
+        BadValue: it says neither "enabled" nor "ingress" nor "disabled".
+    """
+    said = annotations.get(names.INJECT)
+    if said not in (None, ENABLED, INGRESS, DISABLED):
+        raise BadValue(f"annotation {names.INJECT} on {where}", said, f'{names.INJECT}: "{ENABLED}"')
+    return said
 
 
 def has_sidecar(spec: Mapping[str, Any]) -> bool:
@@ -133,7 +146,7 @@ def declared_ports(spec: Mapping[str, Any]) -> set[int]:
 
 
 def _texts(annotations: Mapping[str, str], ports: Mapping[str, int], *, inherits: bool = False) -> dict[str, str]:
-    """The settings among `annotations`, key -> text; port names in lists become numbers. Unknown `config.linkerd.io` keys are ignored."""
+    """The settings among `annotations`, key -> text; port names in lists become numbers. Unknown keys are none (see `knobs.complaints`)."""
     found: dict[str, str] = {}
     for key, row in knobs.FIELDS.items():
         if inherits and not row.metadata["inherits"]:

@@ -59,8 +59,6 @@ def inject(doc: Doc, request: Request) -> tuple[Doc, list[Report]]:
     Raises:
         BadValue: an annotation in the document, or in the request, holds what cannot be read.
     """
-    if doc.get("kind") == "Namespace":
-        return _annotated(doc, request), [Report(_name(doc), "annotated")]
     return _each(doc, lambda one: _inject(one, request))
 
 
@@ -80,21 +78,24 @@ def _each(doc: Doc, change: Callable[[Doc], tuple[Doc, Report]]) -> tuple[Doc, l
 
 def _inject(doc: Doc, request: Request) -> tuple[Doc, Report]:
     kind = str(doc.get("kind", ""))
+    if kind == "Namespace":
+        return _annotated(doc, request)
     if kind not in TEMPLATES:
         return doc, Report(_name(doc), skip="unsupported_resource")
     made = copy.deepcopy(doc)
     pod = patch.stripped(_template(made))
     annotations = decide.annotations_of(_template(made))
-    if annotations.get(names.INJECT) == decide.DISABLED:
+    if decide.checked_mode(annotations, _name(doc)) == decide.DISABLED:
         return doc, Report(_name(doc), skip="injection_disable_annotation_present")
-    kept = {key: value for key, value in annotations.items() if key.partition("/")[0].endswith("config.linkerd.io")}
+    kept = {key: value for key, value in annotations.items() if key.startswith(knobs.FAMILIES)}
     pod.setdefault("metadata", {}).setdefault("annotations", {}).update(
         {**kept, names.INJECT: request.mode, **request.notes}
     )
     verdict = decide.verdict(pod, {})
     if verdict.skip:
         return doc, Report(_name(doc), skip=verdict.skip)
-    warnings = tuple(f"UDP port {port} is not meshed" for port in decide.udp_ports(shape.part(pod, "spec")))
+    udp = (f"UDP port {port} is not meshed" for port in decide.udp_ports(shape.part(pod, "spec")))
+    warnings = (*udp, *knobs.complaints(kept, f"on {_name(doc)}"))
     base = request.mesh.defaults if request.mesh else knobs.Settings()
     namespace = shape.text(doc, "metadata", "namespace")
     chosen = decide.settings(pod, {}, base, pod_name=_name(doc), namespace_name=namespace)
@@ -123,7 +124,9 @@ def _uninject(doc: Doc) -> tuple[Doc, Report]:
     return _with_template(made, patch.stripped(_template(made))), Report(_name(doc), "uninjected")
 
 
-def _annotated(doc: Doc, request: Request) -> Doc:
+def _annotated(doc: Doc, request: Request) -> tuple[Doc, Report]:
+    notes = decide.annotations_of(doc)
+    decide.checked_mode(notes, _name(doc))
     made = copy.deepcopy(doc)
     knobs.overlay(
         knobs.Settings(),
@@ -131,7 +134,7 @@ def _annotated(doc: Doc, request: Request) -> Doc:
         f"(annotation on {_name(doc)})",
     )
     made.setdefault("metadata", {}).setdefault("annotations", {}).update({names.INJECT: request.mode, **request.notes})
-    return made
+    return made, Report(_name(doc), "annotated", warnings=knobs.complaints(notes, f"on {_name(doc)}"))
 
 
 def _template(doc: Doc) -> Doc:

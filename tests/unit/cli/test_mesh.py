@@ -64,6 +64,7 @@ def test_ha_sets_three_of_everything_and_what_is_said_wins(capsys, tmp_path):
         ),
         pytest.param(["install", "--ignore-cluster", "-L", "A_B"], 2, "--linkerd-namespace", id="no namespace"),
         pytest.param(["install", "--timeout", "soon"], 2, "--timeout", id="no time"),
+        pytest.param(["inject", "--set", "proxy-loglevel=debug", "-"], 2, "proxy-log-level", id="misspelt setting"),
         pytest.param(["inject", "/no/such.yaml"], 2, "/no/such.yaml", id="no file"),
         pytest.param(["inject", "--manual", "--ignore-cluster"], 2, "--identity-trust-anchors-file", id="no anchors"),
     ],
@@ -75,6 +76,37 @@ def test_refusals_leave_stdout_and_the_trust_folder_alone(capsys, tmp_path, monk
     assert (got, captured.out) == (code, "")
     assert words_back in captured.err
     assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        pytest.param(["install", "--apply"], 3, id="install-apply"),
+        pytest.param(["install", "--dry-run"], 3, id="install-dry-run"),
+        pytest.param(["install"], 3, id="install-print"),
+        pytest.param(["upgrade", "--apply"], 3, id="upgrade-apply"),
+        pytest.param(["uninstall", "--apply"], 3, id="uninstall-apply"),
+        pytest.param(["uninstall"], 3, id="uninstall-print"),
+        pytest.param(["multicluster", "install", "--apply"], 3, id="multicluster-install"),
+        pytest.param(["check", "--wait", "0"], 1, id="check"),
+        pytest.param(["check", "--pre", "--wait", "0"], 1, id="check-before"),
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_named_and_nothing_is_made(capsys, tmp_path, monkeypatch, words, code):
+    config = tmp_path / "config"
+    config.write_text(
+        "contexts: [{name: east, context: {cluster: east, user: u}}]\n"
+        "clusters: [{name: east, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: t}}]\n"
+    )
+    monkeypatch.setenv("KUBECONFIG", str(config))
+    monkeypatch.setenv("ISTHMUS_TRUST_DIR", str(tmp_path / "t"))
+    assert main.main([*words, "--context", "east"]) == code
+    captured = capsys.readouterr()
+    told = captured.err if code == 3 else captured.out
+    assert "cluster 'east' does not answer" in told
+    assert "hint:" in told
+    assert code == 1 or captured.out == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config"]
 
 
 def test_a_wrong_context_is_told_with_those_there_are(capsys, tmp_path, monkeypatch):
@@ -118,6 +150,26 @@ def test_inject_manual_and_uninject_are_each_others_opposite(capsys, tmp_path, w
     (tmp_path / "meshed.yaml").write_text(yaml.safe_dump(docs[0]))
     _, docs, _ = said(capsys, "uninject", tmp_path / "meshed.yaml")
     assert docs == [yaml.safe_load(WEB)]
+
+
+BAD = WEB.replace("labels: {app: web}}", "annotations: {linkerd.io/inject: 'yes'}}")
+ODD = WEB.replace("labels: {app: web}}", "annotations: {config.linkerd.io/proxy-loglevel: debug}}")
+
+
+def test_an_unknown_inject_value_is_refused_with_nothing_printed(capsys, tmp_path, web):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    assert main.main(["inject", str(web), str(tmp_path / "bad.yaml")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for part in ("linkerd.io/inject on deployment/web", "'yes'", 'for example linkerd.io/inject: "enabled"'):
+        assert part in captured.err
+
+
+def test_an_unknown_setting_is_warned_of(capsys, tmp_path):
+    (tmp_path / "odd.yaml").write_text(ODD)
+    code, docs, err = said(capsys, "inject", tmp_path / "odd.yaml")
+    assert (code, docs[0]["kind"]) == (0, "Deployment")
+    assert "warning: annotation config.linkerd.io/proxy-loglevel on deployment/web has no effect" in err
 
 
 def test_one_bad_file_of_two_prints_nothing(capsys, tmp_path, web):

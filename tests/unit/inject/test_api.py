@@ -74,6 +74,22 @@ async def test_a_pod_that_asks_is_patched():
             id="nonsense: left alone, told",
         ),
         pytest.param(
+            review(obj=b.pod(b.on(proxy_loglevel="debug"))),
+            {},
+            True,
+            True,
+            "config.linkerd.io/proxy-loglevel on Pod shop/web-1 has no effect",
+            id="no setting: told",
+        ),
+        pytest.param(
+            review(obj=b.pod(b.on())),
+            b.on(opaque_port="7"),
+            True,
+            True,
+            "on Namespace shop has no effect: no such setting; the nearest is config.linkerd.io/opaque-ports",
+            id="no setting, of the namespace",
+        ),
+        pytest.param(
             review(obj=b.pod(b.on(inbound_port="x"))),
             {},
             False,

@@ -92,6 +92,47 @@ def test_udp_is_told():
     assert documents.inject(doc, documents.Request())[1][0].warnings == ("UDP port 53 is not meshed",)
 
 
-def test_a_bad_annotation_in_the_file_is_refused():
-    with pytest.raises(BadValue, match="deployment/web"):
-        documents.inject(workload(notes=b.on(inbound_port="x")), documents.Request())
+NAMESPACE = {"kind": "Namespace", "metadata": {"name": "shop", "annotations": {names.INJECT: "true"}}}
+
+
+@pytest.mark.parametrize(
+    ("doc", "said"),
+    [
+        pytest.param(workload(notes=b.on(inbound_port="x")), "inbound-port .*deployment/web.* is 'x'", id="a-setting"),
+        pytest.param(
+            workload(notes={names.INJECT: "yes"}), "linkerd.io/inject on deployment/web is 'yes'", id="a-template"
+        ),
+        pytest.param(workload("Pod", {names.INJECT: ""}), "linkerd.io/inject on pod/web-1 is ''", id="a-pod"),
+        pytest.param(NAMESPACE, "linkerd.io/inject on namespace/shop is 'true'", id="a-namespace"),
+        pytest.param({"kind": "List", "items": [NAMESPACE]}, "on namespace/shop is 'true'", id="in-a-list"),
+    ],
+)
+def test_a_bad_annotation_in_the_file_is_refused(doc, said):
+    with pytest.raises(BadValue, match=said) as refused:
+        documents.inject(doc, documents.Request())
+    assert "for example" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        pytest.param(b.on(opaque_ports="1"), (), id="a-setting"),
+        pytest.param(b.on(admission_webhooks="disabled"), (), id="read-elsewhere"),
+        pytest.param({"config.alpha.linkerd.io/proxy-wait-before-exit-seconds": "5"}, (), id="an-older-name"),
+        pytest.param({"example.com/proxy-loglevel": "5", "linkerd.io/created-by": "x"}, (), id="of-others"),
+        pytest.param(b.on(proxy_loglevel="debug"), ("nearest is config.linkerd.io/proxy-log-level",), id="misspelt"),
+        pytest.param(b.on(zzz="1"), ("config.linkerd.io/zzz on deployment/web has no effect",), id="unknown"),
+        pytest.param(b.on(**{f"z{n}": "" for n in range(9)}), ("z0 ", "z1 ", "z2 ", "z3 ", "z4 ", "4 more"), id="many"),
+    ],
+)
+def test_settings_that_are_none_are_told(notes, said):
+    made, (report,) = documents.inject(workload(notes=notes), documents.Request())
+    assert len(report.warnings) == len(said)
+    assert all(part in text for part, text in zip(said, report.warnings, strict=True))
+    settings = {key: text for key, text in notes.items() if key.startswith("config.")}
+    assert settings.items() <= template(made)["metadata"]["annotations"].items()
+
+
+def test_a_namespaces_annotations_are_looked_at_too():
+    doc = {"kind": "Namespace", "metadata": {"name": "shop", "annotations": b.on(proxy_cpu="1")}}
+    assert "config.linkerd.io/proxy-cpu on namespace/shop" in documents.inject(doc, documents.Request())[1][0].text()

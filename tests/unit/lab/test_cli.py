@@ -1,6 +1,7 @@
 """`isthmus lab` as far as it goes without a lab; and how a start's steps are told."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -42,6 +43,20 @@ def test_bad_names_are_refused_before_anything_is_made(tmp_path: pathlib.Path, n
     _, refused = run(tmp_path / "state", "up", "--clusters", names)
     assert isinstance(refused, errors.BadValue)
     assert not (tmp_path / "state").exists()
+
+
+def test_somebody_who_is_not_root_is_refused_before_anything_is_made(tmp_path: pathlib.Path) -> None:
+    # In a user namespace without a mapping nobody is root, whoever runs the tests.
+    nobody = ["unshare", "--user"] if os.geteuid() == 0 else []
+    env = os.environ | {"ISTHMUS_LAB_DIR": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    spaces = sorted(pathlib.Path("/run/netns").glob("isthmus*"))
+    done = subprocess.run(
+        [*nobody, sys.executable, "-m", "isthmus", "lab", "up"], env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "needs root" in done.stderr and "hint: run it with sudo" in done.stderr and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(pathlib.Path("/run/netns").glob("isthmus*")) == spaces
 
 
 def test_the_kubeconfig_or_its_place(tmp_path: pathlib.Path) -> None:
