@@ -12,6 +12,7 @@ from isthmus import names, workload
 from isthmus.check import facts, finding
 from isthmus.inject import decide, patch
 from isthmus.install import anchor, core, rollout, state, values
+from isthmus.kube import crds, paths
 
 OLDEST = (1, 29)
 """Kubernetes from which sidecar containers are there without a feature gate."""
@@ -65,6 +66,19 @@ def same_version(seen: facts.Facts) -> finding.Finding:
 def definitions_served(seen: facts.Facts) -> finding.Finding:
     wanted = {one["metadata"]["name"] for one in core.definitions()}
     return finding.each(f"{name} is missing or not established" for name in sorted(wanted - seen.definitions))
+
+
+def versions_read(seen: facts.Facts) -> finding.Finding:
+    """Kinds of other projects may be served at versions that the planes do not watch: their objects would be passed over in silence."""
+    lines: list[str] = []
+    for kind in crds.KINDS:
+        api = paths.info(kind)
+        name, wanted = f"{api.plural}.{api.resource.group}", api.resource.version
+        served = seen.versions.get(name)
+        if served is not None and wanted not in served:
+            others = ", ".join(sorted(served)) or "no version"
+            lines.append(f"{name} is served at {others}; objects are read at {wanted} only and have no effect")
+    return finding.each(lines, finding.warn)
 
 
 def planes_ready(seen: facts.Facts) -> finding.Finding:

@@ -51,7 +51,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One look at one cluster. `error` is why it could not be looked at; then nothing else is filled in."""
+    """One look at one cluster. `error` is why it could not be looked at; then nothing else is filled in.
+
+    `versions` are those at which each definition is served, whoever's it is.
+    """
 
     context: str
     now: dt.datetime
@@ -61,6 +64,7 @@ class Facts:
     values: Mapping[str, Any] | None = None
     foreign: str = ""
     definitions: frozenset[str] = frozenset()
+    versions: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     anchors: str = ""
     issuer: str = ""
     issuer_key: str = ""
@@ -169,6 +173,7 @@ async def _whole(
         version=version,
         values=mesh.stored(state.data_of(config).get("values", "")) if config is not None else None,
         definitions=frozenset(item["metadata"]["name"] for item in shape.rows(listed, "items") if _established(item)),
+        versions={item["metadata"]["name"]: _served(item) for item in shape.rows(listed, "items")},
         anchors=state.data_of(roots).get("ca-bundle.crt", ""),
         issuer=state.text(secret, "crt.pem") or state.text(secret, "tls.crt"),
         issuer_key=state.text(secret, "key.pem") or state.text(secret, "tls.key"),
@@ -224,6 +229,10 @@ async def _target(link: Any, credentials: Mapping[str, str], control_ns: str, ku
 def _established(definition: Doc) -> bool:
     conditions = shape.rows(definition, "status", "conditions")
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+def _served(definition: Doc) -> frozenset[str]:
+    return frozenset(str(v["name"]) for v in shape.rows(definition, "spec", "versions") if v.get("served"))
 
 
 def _name(obj: Any) -> str:

@@ -62,6 +62,13 @@ MAIN: tuple[Check, ...] = (
         core.definitions_served,
     ),
     Check(
+        "definition-versions",
+        EXISTENCE,
+        "kinds are served at the versions that are read",
+        "install the newer definitions of the project the kind belongs to (Gateway API v1.1 or later, SMI split v1alpha2)",
+        core.versions_read,
+    ),
+    Check(
         "control-plane-ready",
         EXISTENCE,
         "the control plane's Deployments are ready",

@@ -1,5 +1,6 @@
 """An installation in the eyes of a real API server: applied whole, kept on a second run, refused beside another mesh, taken out whole."""
 
+import asyncio
 import json
 import os
 import pathlib
@@ -80,6 +81,28 @@ async def test_installed_twice_it_is_the_same_and_uninstalled_it_is_gone(client:
     gone = person.says("uninstall", "--apply")
     assert gone.returncode == 0, gone.stderr
     assert await ours(client) == {}
+
+
+async def test_an_installation_waits_for_a_namespace_that_is_on_its_way_out(client: kube.Client, person: Person):
+    person.says("install", "--apply", "--no-wait")
+    held: Doc = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "namespace": "linkerd"}}
+    await client.apply_dict({**held, "metadata": {**held["metadata"], "finalizers": ["example.com/hold"]}})
+    await client.raw("DELETE", "/api/v1/namespaces/linkerd")
+    try:
+        late = await asyncio.to_thread(person.says, "install", "--apply", "--no-wait", "--timeout", "2s")
+        assert late.returncode == 1
+        assert "Namespace linkerd is still there after 2 s: " in late.stderr and "example.com/hold" in late.stderr
+        running = asyncio.create_task(asyncio.to_thread(person.says, "install", "--apply", "--no-wait"))
+        await asyncio.sleep(2)
+        assert not running.done()
+    finally:
+        free = {"metadata": {"finalizers": []}}
+        path = "/api/v1/namespaces/linkerd/configmaps/held"
+        await client.raw("PATCH", path, free, content_type="application/merge-patch+json")
+    done = await running
+    assert done.returncode == 0, done.stderr
+    found = await client.get(Namespace, "linkerd")
+    assert found is not None and found.metadata is not None and found.metadata.deletionTimestamp is None
 
 
 async def test_a_change_is_told_before_it_is_made_and_kept_after(client: kube.Client, person: Person):
@@ -163,6 +186,23 @@ async def test_check_tells_what_is_missing(client: kube.Client, person: Person):
     assert "is missing" in checks["gateway-address"]["error"]
     assert checks["definitions-served"]["result"] == "success"
     assert checks["issuer-valid"]["result"] == "success"
+
+
+async def test_check_tells_of_kinds_that_are_served_at_other_versions(client: kube.Client, person: Person):
+    name = "trafficsplits.split.smi-spec.io"
+    person.says("install", "--apply", "--no-wait")
+    assert "definition-versions" not in person.says("check", "--wait", "0", "-o", "short").stdout
+    found = await client.raw("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+    older = [{**v, "served": v["name"] != "v1alpha2"} for v in found["spec"]["versions"]]
+    await client.raw(
+        "PATCH",
+        f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}",
+        {"spec": {"versions": older}},
+        content_type="application/merge-patch+json",
+    )
+    said = person.says("check", "--wait", "0", "-o", "short").stdout
+    assert f"{name} is served at v1alpha1; objects are read at v1alpha2 only and have no effect" in said
+    assert "checks.md#definition-versions" in said
 
 
 NASTY = """

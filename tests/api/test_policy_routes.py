@@ -65,10 +65,10 @@ def http_route(space: str, version: str, weights: dict[str, int]) -> dict[str, A
     return {"apiVersion": version, "kind": "HTTPRoute", "metadata": {"name": "split", "namespace": space}, "spec": spec}
 
 
-def traffic_split(space: str, weights: dict[str, Any]) -> dict[str, Any]:
+def traffic_split(space: str, weights: dict[str, Any], version: str = "v1alpha2") -> dict[str, Any]:
     spec = {"service": "web", "backends": [{"service": name, "weight": w} for name, w in weights.items()]}
     meta = {"name": "smi", "namespace": space}
-    return {"apiVersion": "split.smi-spec.io/v1alpha2", "kind": "TrafficSplit", "metadata": meta, "spec": spec}
+    return {"apiVersion": f"split.smi-spec.io/{version}", "kind": "TrafficSplit", "metadata": meta, "spec": spec}
 
 
 async def watch(asked: outbound_grpc.OutboundPolicies, ip: str) -> Any:
@@ -126,16 +126,17 @@ async def test_weights_move_and_the_status_follows(
         )
 
 
-async def test_a_traffic_split_gives_way_to_a_route(defined: kube.Client, space: str) -> None:
+@pytest.mark.parametrize("version", ["v1alpha1", "v1alpha2"])
+async def test_a_traffic_split_gives_way_to_a_route(defined: kube.Client, space: str, version: str) -> None:
     made = await defined.apply_dict(service(space, "web"))
     await defined.apply_dict(service(space, "web-west"))
     async with policy(defined) as asked:
         stream = await watch(asked, made["spec"]["clusterIP"])
-        await defined.apply_dict(traffic_split(space, {"web": "250m", "web-west": 1}))
+        await defined.apply_dict(traffic_split(space, {"web": "250m", "web-west": 1}, version))
         assert await until(stream, bool) == [250, 1000]
         await defined.apply_dict(http_route(space, "gateway.networking.k8s.io/v1", {"web": 1, "web-west": 3}))
         assert await until(stream, lambda w: w == [1, 3]) == [1, 3]
         await defined.delete_dict(http_route(space, "gateway.networking.k8s.io/v1", {}))
         assert await until(stream, lambda w: w == [250, 1000]) == [250, 1000]
-        await defined.delete_dict(traffic_split(space, {}))
+        await defined.delete_dict(traffic_split(space, {}, version))
         assert await until(stream, lambda w: not w) == []

@@ -109,6 +109,7 @@ WELL = facts.Facts(
     version="v1.35.4",
     values={values.VERSION_KEY: isthmus.__version__, "proxyImage": "p:1", "multicluster": True},
     definitions=frozenset(d["metadata"]["name"] for d in core.definitions()),
+    versions={d["metadata"]["name"]: frozenset(v["name"] for v in d["spec"]["versions"]) for d in core.definitions()},
     anchors=b.certificates().anchors,
     issuer=b.certificates().issuer,
     issuer_key=b.certificates().key,
@@ -167,6 +168,20 @@ LATER = b.NOW + dt.timedelta(days=320)
         ),
         pytest.param(
             {"values": {values.VERSION_KEY: "0.0.1"}}, "control-plane-version", "warn", "0.0.1", id="another version"
+        ),
+        pytest.param(
+            {"versions": {"trafficsplits.split.smi-spec.io": frozenset({"v1alpha1", "v1alpha4"})}},
+            "definition-versions",
+            "warn",
+            "served at v1alpha1, v1alpha4; objects are read at v1alpha2 only",
+            id="another version",
+        ),
+        pytest.param(
+            {"versions": {"httproutes.gateway.networking.k8s.io": frozenset()}},
+            "definition-versions",
+            "warn",
+            "served at no version",
+            id="served not at all",
         ),
         pytest.param({"definitions": frozenset()}, "definitions-served", "fail", "and 8 more", id="no definitions"),
         pytest.param(
