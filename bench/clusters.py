@@ -45,7 +45,7 @@ async def first_answer() -> float:
     print(f"  installed after {time.monotonic() - began:.1f} s", flush=True)
     isthmus("link", "east", "west", "--apply")
     print(f"  linked after {time.monotonic() - began:.1f} s", flush=True)
-    options = run.Options("east", "west", run.default_image(), phase_seconds=0.1)
+    options = run.Options("east", "west", run.default_image(), "east", "west", phase_seconds=0.1)
     await run.show(options)
     return time.monotonic() - began
 

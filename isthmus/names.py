@@ -5,6 +5,7 @@ Never here: Kubernetes objects or I/O. A mirror's origin is read from its annota
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 CLUSTER_DOMAIN = "cluster.local"
@@ -50,6 +51,13 @@ MIRROR_CONTROLLER = "linkerd.io/service-mirror"
 MANAGED_BY_SLICE = "isthmus-service-mirror"
 
 _LABEL_LIMIT = 63
+_CONTEXTS = (
+    re.compile(r"arn:[^:]+:eks:[^:]*:[^:]*:cluster/(.+)"),  # aws eks update-kubeconfig
+    re.compile(r"gke_[^_]+_[^_]+_(.+)"),  # gcloud container clusters get-credentials
+    re.compile(r"[^@]+@([^@.]+)\.[^@]+\.eksctl\.io"),  # eksctl
+    re.compile(r"[^@]+@([^@]+)"),  # kubeadm and kin: user@cluster
+)
+"""Contexts that tools write, and where in them the cluster's own name is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,12 @@ def identity(account: str, namespace: str, control_ns: str = CONTROL_NS, trust_d
 def fq_service(name: str, namespace: str, cluster_domain: str = CLUSTER_DOMAIN) -> str:
     """`<svc>.<ns>.svc.<cluster domain>`."""
     return f"{name}.{namespace}.svc.{cluster_domain}"
+
+
+def cluster(context: str) -> str:
+    """The name of a cluster that its kubeconfig context tells, as a DNS label; a context that is one stays, "" where nothing fits."""
+    found = next((m for m in (shape.fullmatch(context) for shape in _CONTEXTS) if m), None)
+    return shorten(re.sub(r"[^a-z0-9]+", "-", (found[1] if found else context).lower()).strip("-"))
 
 
 def shorten(name: str, limit: int = _LABEL_LIMIT) -> str:

@@ -6,6 +6,7 @@ Never here: what a link is made of (see `isthmus.multicluster.link`).
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -18,15 +19,16 @@ from isthmus.kube import access
 from isthmus.kube import client as kube
 from isthmus.multicluster import link as links
 from isthmus.multicluster import objects
-from isthmus.multicluster.shell import join, survey
+from isthmus.multicluster.shell import join, parting
 
 T = TypeVar("T")
 
 
-def choices_of(scope: scopes.Scope, cluster: str, **said: Any) -> links.Choices:
+def choices_of(scope: scopes.Scope, cluster: str, source: str = "", **said: Any) -> links.Choices:
     """What was said on the command line, read once."""
     return links.Choices(
         cluster=units.dns_label(cluster, key="the target's name (TARGET, or --cluster-name)"),
+        source=source,
         control_ns=scope.control_ns,
         server=said.get("api_server_address"),
         gateway_name=said.get("gateway_name") or "linkerd-gateway",
@@ -51,6 +53,26 @@ def selector(text: str | None, key: str) -> dict[str, Any] | None:
     if not pairs or any(not (label and mark and value) for label, mark, value in pairs):
         raise BadValue(key, text, f"{names.EXPORTED}=true", why="not labels with values")
     return {"matchLabels": {label: value for label, _, value in pairs}}
+
+
+def name_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What the two clusters are called, for contexts that are no names: `arn:aws:eks:...`, `gke_...`, `me@west`."""
+    command = click.option(
+        "--source-name", metavar="NAME", help="What the source is called in the target. Default: from SOURCE."
+    )(command)
+    return click.option(
+        "--cluster-name", metavar="NAME", help="What the target is called in the source. Default: from TARGET."
+    )(command)
+
+
+def named(
+    scope: scopes.Scope, source: str, target: str, source_name: str | None, cluster_name: str | None, **said: Any
+) -> links.Choices:
+    """The choices for two contexts, with a name for each cluster."""
+    cluster = scopes.called(target, cluster_name, "--cluster-name")
+    choices = choices_of(scope, cluster, scopes.called(source, source_name, "--source-name"), **said)
+    links.names_of_both(choices)
+    return choices
 
 
 def link_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,7 +120,7 @@ async def _pair(
 @click.argument("target")
 @click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, change nothing.")
-@click.option("--cluster-name", metavar="NAME", help="What the target is called in the source. Default: TARGET.")
+@name_flags
 @click.option(
     "--wait",
     default="30s",
@@ -115,15 +137,16 @@ def link(
     apply_it: bool,
     dry_run: bool,
     cluster_name: str | None,
+    source_name: str | None,
     wait: str,
     scope: scopes.Scope,
     **said: Any,
 ) -> None:
     """Let SOURCE call the Services that TARGET exports; both are kubeconfig contexts.
 
-    An exported Service (label mirror.linkerd.io/exported=true) appears in SOURCE as <service>-TARGET.
+    An exported Service (label mirror.linkerd.io/exported=true) appears in SOURCE as <service>-<name of TARGET>.
     """
-    choices = choices_of(scope, cluster_name or target, **said)
+    choices = named(scope, source, target, source_name, cluster_name, **said)
     seconds = units.duration(wait, key="--wait", example='"30s"')
 
     async def work(here: join.Side, there: join.Side) -> None:
@@ -184,53 +207,99 @@ def _tell(words: dict[str, str], source: str) -> None:
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: say what would be removed.")
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, change nothing. The default.")
+@click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print what would go, as manifests.")
+@click.option("--dry-run", is_flag=True, help="Name every object that would go, change nothing.")
+@name_flags
 @scopes.flags
-def unlink(*, source: str, target: str, apply_it: bool, dry_run: bool, scope: scopes.Scope) -> None:
+def unlink(
+    *,
+    source: str,
+    target: str,
+    apply_it: bool,
+    dry_run: bool,
+    cluster_name: str | None,
+    source_name: str | None,
+    scope: scopes.Scope,
+) -> None:
     """Take the link from SOURCE to TARGET away, with all it made in both; works while TARGET is dead."""
-    choices = choices_of(scope, target)
-    asyncio.run(_unlink(scope, source, choices, carry_out=apply_it and not dry_run))
+    choices = named(scope, source, target, source_name, cluster_name)
+    asyncio.run(_unlink(scope, source, target, choices, carry_out=apply_it and not dry_run, name_only=dry_run))
 
 
-async def _unlink(scope: scopes.Scope, source: str, choices: links.Choices, *, carry_out: bool) -> None:
+async def _unlink(
+    scope: scopes.Scope, source: str, target: str, choices: links.Choices, *, carry_out: bool, name_only: bool
+) -> None:
     """Both parts; a second call finishes what a dead target left over from the first."""
     here = access.load(source, scope.kubeconfig)
     async with kube.Client(here) as client:
-        found = await survey.of_link(client, choices)
-        known = ", ".join(await join.known_links(client, choices.namespace)) or "none"
+        found = await parting.in_source(client, choices)
+        other = _Other(scope, target, choices, await links.uid_of(client), carry_out)
+        known = await join.known_links(client, choices.namespace)
         if found and carry_out:
             await join.part(join.Side(source, here, client), choices, _say)
             _say(f"{source}: {len(found)} objects of the link removed")
-    gone, words = await _unlink_target(scope, source, choices, carry_out=carry_out)
+        gone, words = await _unlink_target(other, client, has_link=bool(found))
     if not found and not gone:
         raise IsthmusError(
-            f"cluster {source!r} has no link to {choices.cluster!r}", hint=f"its links: {known}; {words}"
+            f"cluster {source!r} has no link to {choices.cluster!r}",
+            hint=f"its links: {', '.join(known) or 'none'}; name one with --cluster-name; {words}",
         )
+    if carry_out or not gone:
+        _say(f"{target}: {words}")
     if carry_out:
-        _say(f"{choices.cluster}: {words}")
         return
-    for place, lines in ((source, found), (choices.cluster, gone)):
-        click.echo(f"in {place}:")
-        for line in lines or ["nothing"]:
-            click.echo(f"  remove {line}")
+    for place, docs in ((source, found), (target, gone)):
+        if name_only:
+            lines = [f"  remove {_name(doc)}" for doc in docs] or ["  nothing"]
+            click.echo("\n".join([f"in {place}:", *lines]))
+        else:
+            click.echo(f"# of cluster {place}")
+            click.echo(manifest.write(docs), nl=False)
 
 
-async def _unlink_target(
-    scope: scopes.Scope, source: str, choices: links.Choices, *, carry_out: bool
-) -> tuple[list[str], str]:
-    """The target's part, as far as it can be reached: what was there, and a sentence."""
-    account = objects.account_name(source)
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """An unlink as its target sees it."""
+
+    scope: scopes.Scope
+    target: str
+    choices: links.Choices
+    source_uid: str
+    carry_out: bool
+
+
+async def _unlink_target(other: _Other, source: kube.Client, *, has_link: bool) -> tuple[list[dict[str, Any]], str]:
+    """The target's part, as far as it can be reached: what was there, and a sentence.
+
+    Raises:
+        IsthmusError: there is no Link of that name, and one of another name needs what the target grants.
+    """
+    choices, account = other.choices, objects.account_name(other.choices.source)
     kinds = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
-    mark = f"-A -l {objects.SOURCE_LABEL}={source}"
-    later = f"when it is back, call this again, or: kubectl --context {choices.cluster} delete {kinds} {mark}"
+    mark = f"-A -l {objects.SOURCE_LABEL}={choices.source}"
+    later = f"when it is back, call this again, or: kubectl --context {other.target} delete {kinds} {mark}"
     try:
-        there = access.load(choices.cluster, scope.kubeconfig)
+        there = access.load(other.target, other.scope.kubeconfig)
     except IsthmusError as error:
         return [], f"the rights of {account} stay there, since there is no such context ({error.sentence})"
     try:
         async with kube.Client(there) as client:
-            gone = await links.remove_target(client, source, choices, carry_out=carry_out)
+            rest = await parting.leading_to(source, await links.uid_of(client), choices.namespace)
+            rest = [name for name in rest if name != choices.cluster]
+            if rest and not has_link:
+                raise IsthmusError(
+                    f"the link to {other.target!r} is not called {choices.cluster!r} but {rest[0]!r}",
+                    hint=f"give --cluster-name {rest[0]}",
+                )
+            if rest:
+                return [], f"the rights of {account} stay there, since Link {rest[0]} leads there too"
+            found = await parting.in_target(client, choices, other.source_uid)
+            if other.carry_out:
+                await parting.remove(client, found)
     except Unreachable as error:
         return [], f"the rights of {account} stay there, since it does not answer ({error.sentence}); {later}"
-    return gone, f"{len(gone)} objects of {account} removed"
+    names_of = sorted({doc["metadata"]["name"] for doc in found if doc["kind"] == "ServiceAccount"}) or [account]
+    return (
+        found,
+        f"{len(found)} objects of {', '.join(names_of)} removed" if found else f"nothing of {account} is there",
+    )

@@ -5,11 +5,19 @@ Never here: the demonstration itself (see `isthmus.demo.run`).
 """
 
 import asyncio
+import shlex
 
 import click
 
 from isthmus import errors
+from isthmus.cli import scope as scopes
 
+EXPLORE_OWN = """
+The demonstration is still there. To look around, with your kubeconfig:
+  kubectl --context {source} -n isthmus-demo get svc,pods,httproutes.policy.linkerd.io
+  isthmus multicluster gateways --context {source}
+To stop: kubectl --context {source} delete namespace isthmus-demo, and the same for {target}
+"""
 EXPLORE = """
 The clusters are still up. To look around:
   export KUBECONFIG="$(isthmus lab kubeconfig --path)"
@@ -26,6 +34,8 @@ To stop: make demo-down   (or: isthmus lab down)
     "--source", help="A context that is installed and linked already; with --target. Default: a new lab's east."
 )
 @click.option("--target", help="The context whose exports the source sees. Default: a new lab's west.")
+@click.option("--source-name", metavar="NAME", help="What the link calls the source. Default: from --source.")
+@click.option("--cluster-name", metavar="NAME", help="What the link calls the target. Default: from --target.")
 @click.option("--kubeconfig", type=click.Path(exists=True), help="Where the contexts are.")
 @click.option("--image", help="The demonstration's image, on the nodes or in a registry.")
 @click.option("--rps", default=200, show_default=True, help="Requests a second.")
@@ -38,6 +48,8 @@ To stop: make demo-down   (or: isthmus lab down)
 def demo(
     source: str | None,
     target: str | None,
+    source_name: str | None,
+    cluster_name: str | None,
     kubeconfig: str | None,
     image: str | None,
     rps: int,
@@ -57,6 +69,8 @@ def demo(
         source=source or "east",
         target=target or "west",
         image=image or run.default_image(),
+        source_name=scopes.called(source or "east", source_name, "--source-name"),
+        target_name=scopes.called(target or "west", cluster_name, "--cluster-name"),
         rps=rps,
         connections=connections,
         phase_seconds=seconds,
@@ -69,6 +83,8 @@ def demo(
     click.echo(f"{outcome.requests} requests while the weights moved, {outcome.failed} failed")
     if outcome.failed:
         raise errors.IsthmusError(
-            f"{outcome.failed} of {outcome.requests} requests failed", hint="isthmus check --context east"
+            f"{outcome.failed} of {outcome.requests} requests failed",
+            hint=f"isthmus check --context {shlex.quote(options.source)}",
         )
-    click.echo(EXPLORE, err=True)
+    own = EXPLORE_OWN.format(source=shlex.quote(options.source), target=shlex.quote(options.target))
+    click.echo(EXPLORE if source is None else own, err=True)

@@ -1,4 +1,4 @@
-"""`isthmus multicluster`: the parts of linking one by one, by Linkerd's words. In: flags. Out: manifests for kubectl, tables.
+"""`isthmus multicluster`: the parts of linking one by one, by Linkerd's words. In: flags. Out: manifests, a changed cluster, tables.
 
 Never here: `link` and `unlink`, which do it all (see `clusters`); what is installed (see `isthmus.install`).
 """
@@ -6,7 +6,7 @@ Never here: `link` and `unlink`, which do it all (see `clusters`); what is insta
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ import click
 from isthmus import names, units
 from isthmus.cli import checks, clusters, output
 from isthmus.cli import scope as scopes
-from isthmus.errors import IsthmusError
+from isthmus.errors import BadValue, IsthmusError
 from isthmus.install import core, manifest, rollout, state, trust, values
 from isthmus.install import multicluster as extension
 from isthmus.kube import access
@@ -22,6 +22,8 @@ from isthmus.kube import client as kube
 from isthmus.multicluster import link as links
 from isthmus.multicluster import objects
 from isthmus.multicluster.shell import join, survey
+
+Doc = dict[str, Any]
 
 
 @click.group()
@@ -32,9 +34,28 @@ def multicluster() -> None:
 multicluster.add_command(checks.check)
 
 
+def _ways(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The three ways a mutating word works."""
+    command = click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")(command)
+    return click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")(
+        command
+    )
+
+
+async def _settle(client: kube.Client, documents: Sequence[Doc], *, apply_it: bool) -> None:
+    """Applies documents, or says which would be made or changed."""
+    if apply_it:
+        with output.Progress() as progress:
+            await rollout.apply(client, documents, progress.now)
+            progress.done(f"{client.access.context}: {len(documents)} objects applied")
+        return
+    for what, document in await rollout.changes(client, documents):
+        if what != "unchanged":
+            click.echo(f"{what} {rollout.describe(document)}")
+
+
 @multicluster.command()
-@click.option("--apply", "apply_it", is_flag=True, help="Carry it out. Without: print the manifests.")
-@click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+@_ways
 @click.option("--set", "sets", multiple=True, metavar="KEY=TEXT", help="A setting; again for more.")
 @scopes.flags
 def install(*, apply_it: bool, dry_run: bool, sets: tuple[str, ...], scope: scopes.Scope) -> None:
@@ -46,9 +67,7 @@ async def _install(scope: scopes.Scope, sets: dict[str, str], *, apply_it: bool,
     async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
         documents = extension_of(await state.read(client, scope.control_ns), scope, sets, dt.datetime.now(dt.UTC))
         if dry_run:
-            for what, document in await rollout.changes(client, documents):
-                if what != "unchanged":
-                    click.echo(f"{what} {rollout.describe(document)}")
+            await _settle(client, documents, apply_it=False)
         elif apply_it:
             with output.Progress() as progress:
                 await rollout.apply(client, documents, progress.now)
@@ -58,9 +77,7 @@ async def _install(scope: scopes.Scope, sets: dict[str, str], *, apply_it: bool,
             click.echo(manifest.write(documents), nl=False)
 
 
-def extension_of(
-    found: state.State, scope: scopes.Scope, sets: dict[str, str], now: dt.datetime
-) -> list[dict[str, Any]]:
+def extension_of(found: state.State, scope: scopes.Scope, sets: dict[str, str], now: dt.datetime) -> list[Doc]:
     """The multicluster part for what a cluster has, and the config map that records it.
 
     Raises:
@@ -83,6 +100,8 @@ def extension_of(
 
 
 @multicluster.command("link-gen")
+@_ways
+@click.option("--source", metavar="CONTEXT", help="With --apply and --dry-run: the context of the source.")
 @click.option("--cluster-name", required=True, metavar="NAME", help="What this cluster will be called in the source.")
 @click.option(
     "--service-account-name",
@@ -97,9 +116,20 @@ def extension_of(
 @clusters.link_flags
 @scopes.flags
 def link_gen(
-    *, cluster_name: str, service_account_name: str, with_gateway: bool, scope: scopes.Scope, **said: Any
+    *,
+    apply_it: bool,
+    dry_run: bool,
+    source: str | None,
+    cluster_name: str,
+    service_account_name: str,
+    with_gateway: bool,
+    scope: scopes.Scope,
+    **said: Any,
 ) -> None:
-    """Print what a source needs to link to the cluster of --context: pipe it to kubectl there."""
+    """Make what a source needs to link to the cluster of --context: pipe it to kubectl there, or give --source with --apply."""
+    if (apply_it or dry_run) and source is None:
+        raise BadValue("--source", None, "--source east", why="--apply and --dry-run must know the source's context")
+    here = access.load(source, scope.kubeconfig) if source is not None else None
     choices = clusters.choices_of(scope, cluster_name, **said)
     flags = {
         "remoteDiscoverySelector": "remote_discovery_selector",
@@ -107,8 +137,16 @@ def link_gen(
     }
     chosen = {field: clusters.selector(said.get(flag), f"--{flag.replace('_', '-')}") for field, flag in flags.items()}
     more = {field: one for field, one in chosen.items() if one is not None}
-    made = asyncio.run(_generate(scope, choices, service_account_name, more, with_gateway=with_gateway))
-    click.echo(manifest.write(made), nl=False)
+
+    async def work() -> None:
+        made = await _generate(scope, choices, service_account_name, more, with_gateway=with_gateway)
+        if here is None or not (apply_it or dry_run):
+            click.echo(manifest.write(made), nl=False)
+            return
+        async with kube.Client(here) as client:
+            await _settle(client, made, apply_it=apply_it and not dry_run)
+
+    asyncio.run(work())
 
 
 async def _generate(
@@ -121,14 +159,24 @@ async def _generate(
 
 
 @multicluster.command()
+@_ways
 @click.option(
     "--service-account-name", required=True, metavar="NAME", help="One for each source, so that each is revoked singly."
 )
 @scopes.flags
-def allow(*, service_account_name: str, scope: scopes.Scope) -> None:
-    """Print what this cluster grants a source that is linked by `link-gen`: an account, rights, a token."""
+def allow(*, apply_it: bool, dry_run: bool, service_account_name: str, scope: scopes.Scope) -> None:
+    """Grant a source that is linked by `link-gen` what it needs here: an account, rights, a token."""
     account = units.dns_label(service_account_name, key="--service-account-name")
-    click.echo(manifest.write(objects.remote_access(account, control_ns=scope.control_ns, for_linkerd=True)), nl=False)
+    documents = objects.remote_access(account, control_ns=scope.control_ns, for_linkerd=True)
+    if not (apply_it or dry_run):
+        click.echo(manifest.write(documents), nl=False)
+        return
+
+    async def work() -> None:
+        async with kube.Client(access.load(scope.context, scope.kubeconfig)) as client:
+            await _settle(client, documents, apply_it=apply_it and not dry_run)
+
+    asyncio.run(work())
 
 
 @multicluster.command()

@@ -1,4 +1,4 @@
-"""Which cluster a command speaks to. In: `--context` and kin, before or after the command's word. Out: one `Scope`.
+"""Which cluster a command speaks to. In: `--context` and kin, before or after the command's word. Out: one `Scope`; a cluster's name.
 
 Never here: connecting (see `isthmus.kube.access`). A flag after the command's word wins over the same flag before it.
 """
@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
-from isthmus import names
+from isthmus import names, units
+from isthmus.cli import output
+from isthmus.errors import BadValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +71,19 @@ def flags(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, scope=here.obj, **rest)
 
     return functools.reduce(lambda wrapped, flag: flag(wrapped), reversed(_FLAGS), call)
+
+
+def called(context: str, said: str | None, flag: str) -> str:
+    """The name of a cluster: `said` by `flag`, else what its context tells; where that is not the context itself, people are told.
+
+    Raises:
+        BadValue: neither is a DNS label.
+    """
+    if said is not None:
+        return units.dns_label(said, key=flag)
+    made = names.cluster(context)
+    if not made:
+        raise BadValue("the context", context, f"{flag} west", why="it holds no name for a cluster")
+    if made != context:
+        output.say(f"note: cluster {context!r} is called {made!r} from here on; {flag} gives it another name")
+    return made

@@ -27,11 +27,15 @@ LOG_LINES = 3600
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """What a person may choose. Seconds and requests per second."""
+    """What a person may choose. Seconds and requests per second. `source` and `target` are contexts; the names are what the link
+    calls the clusters.
+    """
 
     source: str
     target: str
     image: str
+    source_name: str
+    target_name: str
     rps: int = 200
     connections: int = 16
     phase_seconds: float = 8.0
@@ -55,12 +59,12 @@ async def show(options: Options, clock: Callable[[], float] = time.monotonic) ->
     try:
         await _deploy(source, target, options)
         pod = await _client_pod(source, clock)
-        await source.apply_dict(app.split(options.target, here=50, there=50))
+        await source.apply_dict(app.split(options.target_name, here=50, there=50))
         await _both_answer(source, pod, options, clock)
         first = clock() - began
         table.say(f"both clusters answer, {first:.1f} s after the first object was applied")
         baseline = await _client_counts(source, pod)
-        for phase in story.migration(options.phase_seconds):
+        for phase in story.migration(options.phase_seconds, options.source_name, options.target_name):
             await _play(source, pod, phase, options, clock)
         total = await _client_counts(source, pod)
         return Outcome(total[0] - baseline[0], total[1] - baseline[1], first)
@@ -71,11 +75,11 @@ async def show(options: Options, clock: Callable[[], float] = time.monotonic) ->
 
 async def _deploy(source: client.Client, target: client.Client, options: Options) -> None:
     table.say(f"deploying {app.SERVICE} in {options.source} and {options.target}, a client in {options.source}")
-    for cluster, name, exported in ((target, options.target, True), (source, options.source, False)):
+    for cluster, name, exported in ((target, options.target_name, True), (source, options.source_name, False)):
         await cluster.apply_dict(app.namespace())
         for doc in app.backend(name, options.image, exported=exported):
             await cluster.apply_dict(doc)
-    mirror = names.mirror(app.SERVICE, options.target)
+    mirror = names.mirror(app.SERVICE, options.target_name)
     for doc in app.client(options.image, rps=options.rps, connections=options.connections):
         await source.apply_dict(doc)
     await _rollout(target, app.SERVICE)
@@ -118,7 +122,7 @@ async def _client_pod(cluster: client.Client, clock: Callable[[], float]) -> str
 async def _both_answer(cluster: client.Client, pod: str, options: Options, clock: Callable[[], float]) -> None:
     async def answered() -> bool:
         seen = {peer.cluster for peer, totals in (await _scrape(cluster, pod, options)).items() if totals.ok > 0}
-        return {options.source, options.target} <= seen
+        return {options.source_name, options.target_name} <= seen
 
     await _until(answered, f"answers from {options.source} and {options.target}", ANSWER_LIMIT, clock)
 
@@ -126,7 +130,7 @@ async def _both_answer(cluster: client.Client, pod: str, options: Options, clock
 async def _play(
     cluster: client.Client, pod: str, phase: story.Phase, options: Options, clock: Callable[[], float]
 ) -> None:
-    await cluster.apply_dict(app.split(options.target, here=phase.east, there=phase.west))
+    await cluster.apply_dict(app.split(options.target_name, here=phase.here, there=phase.there))
     await asyncio.sleep(1.0)  # one period of the client: what is shown below was sent under these weights
     before, then = await _scrape(cluster, pod, options), clock()
     end = then + phase.seconds
@@ -139,7 +143,7 @@ async def _play(
 
 async def _scrape(cluster: client.Client, pod: str, options: Options) -> measure.Snapshot:
     path = f"/api/v1/namespaces/{app.NAMESPACE}/pods/{pod}:{names.ADMIN_PORT}/proxy/metrics"
-    return measure.read(await cluster.text(path), local=options.source, authority=app.SERVICE)
+    return measure.read(await cluster.text(path), local=options.source_name, authority=app.SERVICE)
 
 
 async def _client_counts(cluster: client.Client, pod: str) -> tuple[int, int]:
@@ -168,12 +172,12 @@ def manifests(options: Options, part: str, weights: str) -> str:
         east, _, west = weights.partition("/")
         if not (east.isdigit() and west.isdigit()) or int(east) + int(west) == 0:
             raise errors.BadValue("--weights", weights, "50/50")
-        docs = [app.split(options.target, here=int(east), there=int(west))]
+        docs = [app.split(options.target_name, here=int(east), there=int(west))]
     elif part == "target":
-        docs = [app.namespace(), *app.backend(options.target, options.image, exported=True)]
+        docs = [app.namespace(), *app.backend(options.target_name, options.image, exported=True)]
     else:
         client_docs = app.client(options.image, rps=options.rps, connections=options.connections)
-        docs = [app.namespace(), *app.backend(options.source, options.image, exported=False), *client_docs]
+        docs = [app.namespace(), *app.backend(options.source_name, options.image, exported=False), *client_docs]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": docs}, indent=2)
 
 
@@ -210,5 +214,6 @@ async def whole(options: Options) -> Outcome:
     where = ("--kubeconfig", kubeconfig)
     installs = (command("install", "--apply", "--context", name, *where) for name in (options.source, options.target))
     await asyncio.gather(*installs)
-    await command("link", options.source, options.target, "--apply", *where)
+    called = ("--source-name", options.source_name, "--cluster-name", options.target_name)
+    await command("link", options.source, options.target, "--apply", *called, *where)
     return await show(dataclasses.replace(options, kubeconfig=kubeconfig))

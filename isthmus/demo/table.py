@@ -43,8 +43,7 @@ def live(phase: story.Phase) -> Generator[Draw]:
 
 def build(phase: story.Phase, rows: list[measure.Row], failed: int) -> Table:
     """One phase as a table."""
-    title = f"{phase.title}: east {phase.east} / west {phase.west}"
-    view = Table(title=title, title_justify="left", caption=f"failed so far: {failed}", caption_justify="left")
+    view = Table(title=phase.title, title_justify="left", caption=f"failed so far: {failed}", caption_justify="left")
     for column in ("CLUSTER", "RPS", "SUCCESS", "SHARE", "P50", "P99", "TLS", "PEER"):
         view.add_column(column, justify="left" if column in ("CLUSTER", "TLS", "PEER") else "right")
     for row in rows:

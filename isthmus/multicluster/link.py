@@ -32,8 +32,8 @@ Doc = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a link has to know of a cluster. `uid` is that of its kube-system namespace, which no two clusters share;
-    `anchors` are SHA-256 fingerprints of its trust anchors; `installed` whether the multicluster namespace is there.
+    """What a link has to know of a cluster. `name` is the context it is reached by; `uid` that of its kube-system namespace, which no two
+    clusters share; `anchors` are SHA-256 fingerprints of its trust anchors; `installed` whether the multicluster namespace is there.
     """
 
     name: str
@@ -58,9 +58,12 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a person may choose for a link; None or empty means: find out."""
+    """What a person may choose for a link; None or empty means: find out. `cluster` is what the source calls the target,
+    `source` what the target calls the source; neither need be a context's name.
+    """
 
     cluster: str
+    source: str = ""
     server: str | None = None
     gateway_name: str = "linkerd-gateway"
     gateway_namespace: str = names.MULTICLUSTER_NS
@@ -79,7 +82,7 @@ async def survey(name: str, client: kube.Client, here: access.Access, control_ns
     Raises:
         IsthmusError: it runs no control plane, or its trust anchors cannot be read. Unreachable: it does not answer.
     """
-    system = await client.get(Namespace, "kube-system")
+    uid = await uid_of(client)
     config, roots, place = await asyncio.gather(
         client.get(ConfigMap, "linkerd-config", control_ns),
         client.get(ConfigMap, "linkerd-identity-trust-roots", control_ns),
@@ -94,7 +97,7 @@ async def survey(name: str, client: kube.Client, here: access.Access, control_ns
     domain = str(values.get("clusterDomain") or names.CLUSTER_DOMAIN)
     return Survey(
         name=name,
-        uid=(system.metadata.uid or "") if system is not None and system.metadata else "",
+        uid=uid,
         domain=domain,
         trust_domain=str(values.get("identityTrustDomain") or domain),
         anchors=anchors(cast(Mapping[str, str], roots.data or {}).get("ca-bundle.crt", ""), name),
@@ -102,6 +105,12 @@ async def survey(name: str, client: kube.Client, here: access.Access, control_ns
         server=here.server,
         ca=here.ca(),
     )
+
+
+async def uid_of(client: kube.Client) -> str:
+    """What no two clusters share."""
+    system = await client.get(Namespace, "kube-system")
+    return (system.metadata.uid or "") if system is not None and system.metadata else ""
 
 
 def _values(config: ConfigMap) -> Mapping[str, Any]:
@@ -130,14 +139,15 @@ def checks(source: Survey, target: Survey, choices: Choices, existing: str | Non
     Raises:
         IsthmusError: with the first reason, and what to do.
     """
-    units.dns_label(choices.cluster, key="the target's name")
-    units.dns_label(source.name, key="the source's name")
-    if len(objects.account_name(source.name)) > 63:
-        raise BadValue("the source's name", source.name, '"east"', why="too long to name an account after")
+    names_of_both(choices)
     if source.uid and source.uid == target.uid:
         raise IsthmusError(
             f"{source.name!r} and {target.name!r} are the same cluster; a cluster is not linked to itself",
             hint="give two contexts of two clusters; `kubectl config get-contexts` lists them",
+        )
+    if choices.source == choices.cluster:
+        raise BadValue(
+            "the target's name", choices.cluster, f"--cluster-name {choices.cluster}-2", why="the source has it already"
         )
     for one in (source, target):
         if not one.installed:
@@ -153,8 +163,22 @@ def checks(source: Survey, target: Survey, choices: Choices, existing: str | Non
     if existing is not None and existing != target.uid:
         raise IsthmusError(
             f"cluster {source.name!r} has a Link {choices.cluster!r} already, and it leads to another cluster",
-            hint=f"choose another name (--cluster-name), or `isthmus unlink {source.name} {choices.cluster} --apply` first",
+            hint=f"choose another name (--cluster-name), or `isthmus unlink {source.name} TARGET "
+            f"--cluster-name {choices.cluster} --apply` first",
         )
+
+
+def names_of_both(choices: Choices) -> None:
+    """Refuses names that objects could not have.
+
+    Raises:
+        BadValue: which, and the flag that gives another.
+    """
+    units.dns_label(choices.cluster, key="the target's name (TARGET, or --cluster-name)")
+    key = "the source's name (SOURCE, or --source-name)"
+    units.dns_label(choices.source, key=key)
+    if len(objects.account_name(choices.source)) > 63:
+        raise BadValue(key, choices.source, "--source-name east", why="too long to name an account after")
 
 
 async def existing_link(client: kube.Client, choices: Choices) -> str | None:
@@ -172,15 +196,15 @@ async def check_account(client: kube.Client, source: Survey, choices: Choices) -
     Raises:
         IsthmusError: it is there and belongs to another source of the same name.
     """
-    name = objects.account_name(source.name)
+    name = objects.account_name(choices.source)
     found = await client.get(ServiceAccount, name, choices.namespace)
     if found is None:
         return False
     notes = cast(Mapping[str, str], (found.metadata.annotations if found.metadata else None) or {})
     if notes.get(objects.SOURCE_UID, source.uid) != source.uid:
         raise IsthmusError(
-            f"the target knows another source by the name {source.name!r} (ServiceAccount {choices.namespace}/{name})",
-            hint="use a context of another name for this source: `kubectl config rename-context`",
+            f"the target knows another source by the name {choices.source!r} (ServiceAccount {choices.namespace}/{name})",
+            hint=f"give this source another name: --source-name {choices.source}-2",
         )
     return True
 
@@ -315,8 +339,8 @@ def source_documents(
 def target_documents(source: Survey, choices: Choices) -> list[Doc]:
     """What the target grants this source."""
     return objects.remote_access(
-        objects.account_name(source.name),
-        source=source.name,
+        objects.account_name(choices.source),
+        source=choices.source,
         source_uid=source.uid,
         namespace=choices.namespace,
         control_ns=choices.control_ns,
@@ -338,13 +362,3 @@ async def held_token(client: kube.Client, account: str, choices: Choices) -> str
 async def apply(client: kube.Client, documents: Sequence[Doc]) -> None:
     for document in documents:
         await client.apply_dict(document)
-
-
-async def remove_target(client: kube.Client, source: str, choices: Choices, *, carry_out: bool) -> list[str]:
-    """Takes away what the target granted `source`; what was there, as `Kind name`. Without `carry_out` it only looks."""
-    account = objects.account_name(source)
-    if not carry_out:
-        found = await client.get(ServiceAccount, account, choices.namespace)
-        return [f"ServiceAccount {choices.namespace}/{account} and its rights"] if found else []
-    granted = objects.remote_access(account, source=source, namespace=choices.namespace, control_ns=choices.control_ns)
-    return [f"{d['kind']} {d['metadata']['name']}" for d in reversed(granted) if await client.delete_dict(d)]

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import pathlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import cast
 
 import pytest
+import yaml
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Secret, Service, ServiceAccount
 from lightkube.resources.discovery_v1 import EndpointSlice
@@ -14,7 +16,7 @@ from lightkube.resources.rbac_authorization_v1 import ClusterRole
 
 from isthmus import names
 from isthmus.errors import IsthmusError
-from isthmus.install import anchor
+from isthmus.install import anchor, manifest
 from isthmus.kube import access, crds
 from isthmus.kube import client as kube
 from isthmus.multicluster import objects
@@ -25,6 +27,7 @@ from tests.api.pairs import NAMESPACE, condition, exported, mirror_of, slice_of,
 pytestmark = pytest.mark.api
 
 SPACE = names.MULTICLUSTER_NS
+ARN = "arn:aws:eks:eu-west-1:111122223333:cluster/west"
 
 
 @pytest.fixture
@@ -149,6 +152,31 @@ async def test_a_link_to_its_own_cluster_is_refused(linked: None, east: kube.Cli
     await east.delete(crds.Link, "self", SPACE)
 
 
+async def test_a_link_by_hand_to_its_own_cluster_is_seen_by_what_it_reaches(
+    pair: pairs.Pair, linked: None, east: kube.Client
+) -> None:
+    granted = objects.remote_access("access-self")
+    for doc in granted:
+        await east.apply_dict(doc)
+    token, ca = await target.new_token(east, "access-self", 3600), east.access.ca()
+    server = pair.lab.cluster("east").server
+    config = objects.kubeconfig(cluster="self", server=server, ca=ca, token=token, account="access-self")
+    await east.create(exported("home"))
+    await east.apply_dict(objects.credentials("self", config, account="access-self"))
+    await east.apply_dict(link("self", "self"))
+
+    async def refused() -> bool:
+        return "leads to its own cluster" in await condition(east, "Valid", "self")
+
+    await until(refused, "the refusal", limit=20)
+    assert await east.get(Service, "home-self", NAMESPACE) is None
+    await east.delete(crds.Link, "self", SPACE)
+    await east.delete(Service, "home", NAMESPACE)
+    await east.delete(Secret, names.credentials("self"), SPACE)
+    for doc in granted:
+        await east.delete_dict(doc)
+
+
 async def test_an_unreadable_edit_keeps_the_last_good_spec(linked: None, east: kube.Client, west: kube.Client) -> None:
     await export(east, west, "edited")
     await east.patch(crds.Link, "west", {"spec": {"gatewayPort": "no port"}}, SPACE)
@@ -182,6 +210,97 @@ async def test_unlink_leaves_nothing(pair: pairs.Pair, linked: None, east: kube.
     assert await left(east) == []
     assert [a for a in await west.list(ServiceAccount, SPACE) if "remote-access" in str(a.metadata)] == []
     assert await west.list(ClusterRole, labels={objects.SOURCE_LABEL: "east"}) == []
+
+
+async def test_what_an_unlink_would_take_away_is_named_and_printed_and_is_there_no_more_afterwards(
+    pair: pairs.Pair, linked: None, east: kube.Client, west: kube.Client
+) -> None:
+    await export(east, west, "named")
+    told = (await asyncio.to_thread(pair.run, "unlink", "east", "west", "--dry-run")).stdout
+    printed = manifest.read((await asyncio.to_thread(pair.run, "unlink", "east", "west")).stdout, source="unlink")
+    assert printed and all(d["metadata"]["name"] in told for d in printed)
+    account = objects.account_name("east")
+    for line in (
+        f"Link {SPACE}/west",
+        f"Secret {SPACE}/{names.credentials('west')}",
+        f"Service {NAMESPACE}/named-west",
+        f"EndpointSlice {NAMESPACE}/named-west.ipv4",
+        f"ServiceAccount {SPACE}/{account}",
+        f"ClusterRole {account}",
+        f"ClusterRoleBinding {account}",
+        f"Role {names.CONTROL_NS}/{account}",
+        f"RoleBinding {names.CONTROL_NS}/{account}",
+        f"Role {SPACE}/{account}-token",
+        f"RoleBinding {SPACE}/{account}-token",
+    ):
+        assert f"  remove {line}\n" in told, line
+    await asyncio.to_thread(pair.run, "unlink", "east", "west", "--apply")
+    for doc in printed:
+        assert [await one.get_dict(doc) for one in (east, west)] == [None, None], doc
+
+
+def renamed(pair: pairs.Pair, **names_of: str) -> pathlib.Path:
+    """A kubeconfig of the pair whose contexts have other names."""
+    config = yaml.safe_load((pair.folder / "kubeconfig").read_text())
+    for context in config["contexts"]:
+        context["name"] = names_of.get(context["name"], context["name"])
+    other = pair.folder / "other.kubeconfig"
+    other.write_text(yaml.safe_dump(config))
+    return other
+
+
+async def test_contexts_that_are_no_names_are_linked_and_parted(
+    pair: pairs.Pair, east: kube.Client, west: kube.Client
+) -> None:
+    words = ("--kubeconfig", str(renamed(pair, east="kubernetes-admin@east", west=ARN)))
+    with pair.mirror():
+        linked = await asyncio.to_thread(
+            pair.run, "link", "kubernetes-admin@east", ARN, "--source-name", "prod", "--apply", "--wait", "0", *words
+        )
+        assert "is called 'west' from here on" in linked.stderr
+        assert await west.get(ServiceAccount, objects.account_name("prod"), SPACE) is not None
+        await export(east, west, "by-arn")
+        # The names are not repeated: the Link is found by the context's name, the account by the source's uid.
+        await asyncio.to_thread(pair.run, "unlink", "kubernetes-admin@east", ARN, "--apply", *words)
+    assert await left(east) == []
+    assert [a for a in await west.list(ServiceAccount, SPACE) if "remote-access" in str(a.metadata)] == []
+
+
+async def test_an_unlink_by_the_wrong_name_is_told_the_right_one(
+    pair: pairs.Pair, east: kube.Client, west: kube.Client
+) -> None:
+    link = ("link", "east", "west", "--cluster-name", "prod", "--apply", "--wait", "0")
+    await asyncio.to_thread(pair.run, *link)
+    wrong = await asyncio.to_thread(lambda: pair.run("unlink", "east", "west", "--apply", ok=False))
+    assert wrong.returncode == 1 and "--cluster-name prod" in wrong.stderr
+    assert await west.get(ServiceAccount, objects.account_name("east"), SPACE) is not None
+    await asyncio.to_thread(pair.run, "unlink", "east", "west", "--cluster-name", "prod", "--apply")
+    assert await left(east) == []
+
+
+async def test_the_parts_of_a_link_are_told_applied_and_parted(
+    pair: pairs.Pair, east: kube.Client, west: kube.Client
+) -> None:
+    allow = ("multicluster", "allow", "--service-account-name", "access-east", "--context", "west")
+    gen = ("multicluster", "link-gen", "--cluster-name", "west", "--service-account-name", "access-east")
+    gen = (*gen, "--context", "west", "--source", "east")
+    told = await asyncio.to_thread(pair.run, *allow, "--dry-run")
+    assert f"create ServiceAccount {SPACE}/access-east" in told.stdout
+    assert await west.get(ServiceAccount, "access-east", SPACE) is None
+    await asyncio.to_thread(pair.run, *allow, "--apply")
+    # Kubernetes writes the token after a while; here it is written by hand, so that nothing else is waited for.
+    token = base64.b64encode((await target.new_token(west, "access-east", 3600)).encode()).decode()
+    await west.patch(Secret, "access-east-token", {"data": {"token": token}}, SPACE)
+    told = await asyncio.to_thread(pair.run, *gen, "--dry-run")
+    assert f"create Link {SPACE}/west" in told.stdout and await left(east) == []
+    await asyncio.to_thread(pair.run, *gen, "--apply")
+    assert await east.get(crds.Link, "west", SPACE) is not None
+    assert await east.get(Secret, names.credentials("west"), names.CONTROL_NS) is not None
+    await asyncio.to_thread(pair.run, "unlink", "east", "west", "--apply")
+    assert await left(east) == []
+    assert await east.get(Secret, names.credentials("west"), names.CONTROL_NS) is None
+    for doc in objects.remote_access("access-east", for_linkerd=True):
+        await west.delete_dict(doc)
 
 
 async def test_unlink_with_the_target_dead_and_once_more_when_it_is_back(

@@ -21,7 +21,7 @@ from isthmus.errors import BadValue, IsthmusError, Unreachable
 from isthmus.kube import access, crds, store
 from isthmus.kube import client as kube
 from isthmus.multicluster import link, objects, spec, world
-from isthmus.multicluster.shell import meters, mirror, shared
+from isthmus.multicluster.shell import meters, mirror, parting, shared
 
 WAIT = 20.0
 
@@ -51,7 +51,7 @@ class Ready:
 
     @property
     def account(self) -> str:
-        return objects.account_name(self.source.name)
+        return objects.account_name(self.choices.source)
 
 
 async def prepare(source: Side, target: Side, choices: link.Choices) -> Ready:
@@ -132,7 +132,7 @@ async def part(source: Side, choices: link.Choices, say: Say) -> bool:
         say(f"{source.name}: {left} objects removed from here, no controller did")
     await let_go(client, key)
     gone = await client.delete(Secret, names.credentials(cluster), choices.namespace)
-    await client.delete(Lease, names.shorten(f"service-mirror-write-{key.name}"), choices.namespace)
+    await client.delete(Lease, parting.lease(key.name), choices.namespace)
     copy = await client.get(Secret, names.credentials(cluster), choices.control_ns)
     if copy is not None:
         await client.delete(Secret, names.credentials(cluster), choices.control_ns)
@@ -196,7 +196,7 @@ async def generate(
     if token is None:
         raise IsthmusError(
             f"cluster {target.name!r} holds no token for ServiceAccount {choices.namespace}/{account}",
-            hint=f"isthmus multicluster allow --service-account-name {account} | kubectl --context {target.name} apply -f -",
+            hint=f"isthmus multicluster allow --service-account-name {account} --context {target.name} --apply",
         )
     secret, made = link.source_documents(there, to, choices, account, server, ca, token, more=more)
     # A token Secret does not end, so nobody need renew it; and Linkerd's destination controller reads a copy beside it.

@@ -5,15 +5,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lightkube.resources.core_v1 import Pod, Secret, Service
-from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.resources.core_v1 import Pod
 from prometheus_client.parser import text_string_to_metric_families
 
-from isthmus import names
 from isthmus.errors import IsthmusError
 from isthmus.kube import client as kube
 from isthmus.kube import crds
-from isthmus.multicluster import link, objects, world
+from isthmus.multicluster import objects
 
 _LABEL = "target_cluster_name"
 
@@ -68,19 +66,3 @@ async def _metrics(client: kube.Client, namespace: str) -> list[str]:
     path = f"/api/v1/namespaces/{namespace}/pods/{{}}:{objects.ADMIN_PORT}/proxy/metrics"
     pages = await asyncio.gather(*(client.text(path.format(name)) for name in ready), return_exceptions=True)
     return [page for page in pages if isinstance(page, str)]
-
-
-async def of_link(client: kube.Client, choices: link.Choices) -> list[str]:
-    """Every object a link has in its source, as `Kind namespace/name`."""
-    mine = {names.CLUSTER_NAME: choices.cluster}
-    found, secret, services, slices = await asyncio.gather(
-        client.get(crds.Link, choices.cluster, choices.namespace),
-        client.get(Secret, names.credentials(choices.cluster), choices.namespace),
-        client.list(Service, labels=mine),
-        client.list(EndpointSlice, labels=mine),
-    )
-    lines = [f"Link {choices.namespace}/{choices.cluster}"] if found else []
-    lines += [f"Secret {choices.namespace}/{names.credentials(choices.cluster)}"] if secret else []
-    known = [world.local(one) for one in services]
-    lines += [f"Service {one.key}" for one in known if (one.cluster and one.origin) or one.gateway_of]
-    return lines + [f"EndpointSlice {one.key}" for one in map(world.mirror_slice, slices) if one]

@@ -7,7 +7,7 @@ from isthmus.demo import app, story
 
 def test_migration_moves_everything_and_comes_back() -> None:
     phases = story.migration(5)
-    assert [(p.east, p.west) for p in phases] == [(100, 0), (50, 50), (0, 100), (50, 50)]
+    assert [(p.here, p.there) for p in phases] == [(100, 0), (50, 50), (0, 100), (50, 50)]
     assert {p.seconds for p in phases} == {5}
 
 

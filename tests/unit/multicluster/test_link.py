@@ -21,11 +21,16 @@ EAST = link.Survey(
 WEST = link.Survey(
     "west", "uid-w", "cluster.local", "cluster.local", frozenset({"a", "b"}), True, "https://192.0.2.2:6443", b"CA"
 )
-CHOICES = link.Choices("west")
+CHOICES = link.Choices("west", "east")
 
 
 def changed(survey: link.Survey, **fields) -> link.Survey:
     return link.Survey(**({f: getattr(survey, f) for f in link.Survey.__slots__} | fields))
+
+
+def test_contexts_need_be_no_names():
+    arn = "arn:aws:eks:eu-west-1:111122223333:cluster/west"
+    link.checks(changed(EAST, name="kubernetes-admin@east"), changed(WEST, name=arn), CHOICES, None)
 
 
 def test_two_good_clusters_pass():
@@ -48,9 +53,12 @@ def test_two_good_clusters_pass():
         ),
         pytest.param(EAST, WEST, CHOICES, "uid-x", "leads to another cluster", id="name-used"),
         pytest.param(EAST, WEST, CHOICES, "", "leads to another cluster", id="name-used-by-unknown"),
-        pytest.param(EAST, WEST, link.Choices("West_1"), None, "not a DNS label", id="bad-target-name"),
-        pytest.param(changed(EAST, name="admin@east"), WEST, CHOICES, None, "not a DNS label", id="bad-source-name"),
-        pytest.param(changed(EAST, name="e" * 40), WEST, CHOICES, None, "too long", id="long-source-name"),
+        pytest.param(EAST, WEST, link.Choices("West_1", "east"), None, "not a DNS label", id="bad-target-name"),
+        pytest.param(EAST, WEST, link.Choices("west", "me@east"), None, "--source-name", id="bad-source-name"),
+        pytest.param(EAST, WEST, link.Choices("west", "e" * 40), None, "too long", id="long-source-name"),
+        pytest.param(
+            EAST, WEST, link.Choices("west", "west"), None, "the source has it already", id="one-name-for-both"
+        ),
     ],
 )
 def test_refusals(source, target, choices, existing, words):
@@ -112,7 +120,7 @@ def test_node_ports_need_an_address_and_are_linked():
         link.describe(gateway_service("NodePort", ip=""), "gw", WEST, CHOICES)
     assert "--gateway-addresses" in refused.value.hint
     found = link.describe(
-        gateway_service("NodePort", ip=""), "gw", WEST, link.Choices("west", gateway_addresses=("192.0.2.9",))
+        gateway_service("NodePort", ip=""), "gw", WEST, link.Choices("west", "east", gateway_addresses=("192.0.2.9",))
     )
     assert (found.addresses, found.port, found.probe["port"]) == (("192.0.2.9",), 30143, "30191")
 
