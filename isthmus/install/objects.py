@@ -29,7 +29,7 @@ CLUSTER_RIGHTS: dict[str, list[Doc]] = {
         {"apiGroups": ["policy.linkerd.io"], "resources": ["*"], "verbs": READ},
         {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["httproutes", "grpcroutes"], "verbs": READ},
         {"apiGroups": ["split.smi-spec.io"], "resources": ["trafficsplits"], "verbs": READ},
-        # a route counts only once its status says Accepted
+        # routes' owners are told in the status what became of them; whether a route counts does not wait for that (decision 0003)
         {
             "apiGroups": ROUTE_GROUPS,
             "resources": ["httproutes/status", "grpcroutes/status"],
