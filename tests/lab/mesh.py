@@ -17,6 +17,8 @@ from prometheus_client import parser
 
 from isthmus.lab import layout
 
+Doc = dict[str, Any]
+
 HERE = pathlib.Path(__file__).parent
 NAMESPACE = "isthmus-demo"
 SERVICE = "backend-svc"
