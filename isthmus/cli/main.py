@@ -71,19 +71,7 @@ def _let_go() -> int:
 
 
 @click.group(cls=Menu, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--context", default=None, metavar="NAME", help="The kubeconfig context of the cluster.")
-@click.option(
-    "--kubeconfig", default=None, metavar="PATH", help="The kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config."
-)
-@click.option(
-    "-L",
-    "--linkerd-namespace",
-    "control_ns",
-    default=None,
-    envvar="LINKERD_NAMESPACE",
-    help="Where the control plane lives. Default: linkerd.",
-)
-@click.option("--verbose", is_flag=True, help="Say more on stderr.")
+@scopes.options
 @click.pass_context
 def root(
     ctx: click.Context,

@@ -58,6 +58,11 @@ def merge(
     )
 
 
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The cluster's flags, as they are."""
+    return functools.reduce(lambda wrapped, flag: flag(wrapped), reversed(_FLAGS), command)
+
+
 def flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the cluster's flags to a command; its function receives `scope: Scope` as a keyword."""
 
@@ -70,7 +75,7 @@ def flags(command: Callable[..., Any]) -> Callable[..., Any]:
         here.obj = merge(parent, context, kubeconfig, control_ns, verbose=verbose)
         return command(*args, scope=here.obj, **rest)
 
-    return functools.reduce(lambda wrapped, flag: flag(wrapped), reversed(_FLAGS), call)
+    return options(call)
 
 
 def called(context: str, said: str | None, flag: str) -> str:

@@ -8,24 +8,27 @@ those are left out, or made to say the same, where policy has the word. Never he
 from isthmus import names, service, split, workload
 from isthmus.destination import ask, endpoints, profiles, wire, world
 from isthmus.rpc import destination_pb2 as pb
+from isthmus.serve import refusal
 
 
 def profile(known: world.World, asked: ask.Named | ask.Address, client: ask.Client) -> pb.DestinationProfile:
     """The profile of an address or a name.
 
     Raises:
-        ask.Refused: two objects claim the address (conflict), or the name's Service is external (invalid).
+        refusal.Refused: two objects claim the address (conflict), or the name's Service is external (invalid).
     """
     if isinstance(asked, ask.Named):
         found = known.services.get(asked.service)
         if found is None:
             return wire.bare_profile(opaque=asked.port in known.mesh.opaque)
         if found.external:
-            raise ask.Refused("invalid", f"Service {asked.service} is an ExternalName; ask for the name it stands for")
+            raise refusal.Refused(
+                "invalid", f"Service {asked.service} is an ExternalName; ask for the name it stands for"
+            )
         return _of_host(known, found, asked, client) if asked.host else _of_service(known, found, asked.port, client)
     services = known.services_at(asked.ip)
     if len(services) > 1:
-        raise ask.Refused("conflict", f"{asked.ip} belongs to Services {services[0].key} and {services[1].key}")
+        raise refusal.Refused("conflict", f"{asked.ip} belongs to Services {services[0].key} and {services[1].key}")
     if services:
         return _of_service(known, services[0], asked.port, client)
     return _of_address(known, asked, client)
@@ -94,7 +97,9 @@ def _of_host(known: world.World, found: service.Service, asked: ask.Named, clien
 def _of_address(known: world.World, asked: ask.Address, client: ask.Client) -> pb.DestinationProfile:
     pods = [(p, port) for p in known.pods_at(asked.ip) if (port := _port_in(p, asked)) is not None]
     if len(pods) > 1:
-        raise ask.Refused("conflict", f"{asked.ip}:{asked.port} belongs to Pods {pods[0][0].key} and {pods[1][0].key}")
+        raise refusal.Refused(
+            "conflict", f"{asked.ip}:{asked.port} belongs to Pods {pods[0][0].key} and {pods[1][0].key}"
+        )
     if not pods:
         bare = endpoints.Endpoint(asked.ip, asked.port)
         return _of_endpoint(bare, opaque=asked.port in known.mesh.opaque, namespace="")

@@ -9,17 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from isthmus.destination import answers, ask, views, world
 from isthmus.rpc import destination_pb2 as pb
-from isthmus.serve import grpc, latest, topics
-
-_CODES = {
-    "invalid": grpc.Code.INVALID_ARGUMENT,
-    "missing": grpc.Code.NOT_FOUND,
-    "conflict": grpc.Code.FAILED_PRECONDITION,
-}
-
-
-def _refusal(refused: ask.Refused) -> grpc.Refusal:
-    return grpc.Refusal(_CODES[refused.kind], refused.sentence)
+from isthmus.serve import grpc, latest, refusal, topics
 
 
 class Api:
@@ -44,8 +34,8 @@ class Api:
         try:
             asked = ask.name(request.path, self._known.mesh.cluster_domain)
             self._must_exist(asked)
-        except ask.Refused as refused:
-            raise _refusal(refused) from None
+        except refusal.Refused as why:
+            raise grpc.refused(why) from None
         wake, seat = latest.Wake(), views.Seat(self._known, self.views, asked, client)
         try:
             with self._board.joined((asked.service,), wake.ring):
@@ -54,7 +44,7 @@ class Api:
                         yield update
                     await wake.wait()
         except topics.Full:
-            raise _full() from None
+            raise grpc.full() from None
         finally:
             seat.leave(self._clock())
 
@@ -75,18 +65,16 @@ class Api:
                         before = found
                         yield found
                     await wake.wait()
-        except ask.Refused as refused:
-            raise _refusal(refused) from None
+        except refusal.Refused as why:
+            raise grpc.refused(why) from None
         except topics.Full:
-            raise _full() from None
+            raise grpc.full() from None
 
     def _must_exist(self, asked: ask.Named) -> None:
         found = self._known.services.get(asked.service)
         if found is None:
-            raise ask.Refused("missing", f"there is no Service {asked.service}")
+            raise refusal.Refused("missing", f"there is no Service {asked.service}")
         if found.external:
-            raise ask.Refused("invalid", f"Service {asked.service} is an ExternalName; ask for the name it stands for")
-
-
-def _full() -> grpc.Refusal:
-    return grpc.Refusal(grpc.Code.RESOURCE_EXHAUSTED, "this replica has as many streams as it takes; ask another")
+            raise refusal.Refused(
+                "invalid", f"Service {asked.service} is an ExternalName; ask for the name it stands for"
+            )

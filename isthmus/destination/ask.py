@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from isthmus import names, service
+from isthmus.serve import refusal
 
 CONTEXT = 4096
 DEFAULT_PORT = 80
-
-
-class Refused(Exception):
-    """A question without an answer. `kind` is invalid (never ask again), missing, or conflict (two objects claim one address)."""
-
-    def __init__(self, kind: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,7 @@ def path(text: str, cluster_domain: str) -> Named | Address:
     """What `host[:port]` means; the port is 80 where none is given.
 
     Raises:
-        Refused: it is no address and no name of a Service in this cluster.
+        refusal.Refused: it is no address and no name of a Service in this cluster.
     """
     host, port = _parts(text)
     try:
@@ -62,7 +54,9 @@ def path(text: str, cluster_domain: str) -> Named | Address:
         pass
     found = service.name_of(host, cluster_domain)
     if found is None:
-        raise Refused("invalid", f"{host!r} is no Service; ask for example for web.shop.svc.{cluster_domain}:80")
+        raise refusal.Refused(
+            "invalid", f"{host!r} is no Service; ask for example for web.shop.svc.{cluster_domain}:80"
+        )
     return Named(found[1], port, found[0])
 
 
@@ -70,7 +64,7 @@ def name(text: str, cluster_domain: str) -> Named:
     """As `path`, for questions that take no addresses."""
     asked = path(text, cluster_domain)
     if isinstance(asked, Address):
-        raise Refused("invalid", f"{text!r} is an address; endpoints are looked up by name")
+        raise refusal.Refused("invalid", f"{text!r} is an address; endpoints are looked up by name")
     return asked
 
 
@@ -85,7 +79,7 @@ def _parts(text: str) -> tuple[str, int]:
     if not port:
         return host, DEFAULT_PORT
     if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise Refused("invalid", f"{text!r} has no port from 1 to 65535")
+        raise refusal.Refused("invalid", f"{text!r} has no port from 1 to 65535")
     return host, int(port)
 
 

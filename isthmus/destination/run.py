@@ -15,12 +15,12 @@ import prometheus_client
 from lightkube.resources.core_v1 import Node, Pod, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from isthmus import names, route, units
+from isthmus import names, units
 from isthmus.destination import api, world
 from isthmus.errors import BadValue
 from isthmus.kube import access, crds, store, watch
 from isthmus.kube import client as kube
-from isthmus.serve import grpc, runtime, topics
+from isthmus.serve import plane, runtime, topics
 
 ADMIN_PORT = 9996
 SWEEP = 30.0
@@ -83,18 +83,8 @@ class Options:
         )
 
 
-Serving = asyncio.Future[grpc.Server]
-
-# A kind, whether its definition may be missing, and what puts one in and takes one out.
-Feed = tuple[type[Any], bool, Callable[[Any], Iterable[topics.Topic]], Callable[[names.Key], Iterable[topics.Topic]]]
-
-
-def feeds(known: world.World) -> list[Feed]:
+def feeds(known: world.World) -> list[plane.Feed]:
     """Which collection goes where in the world."""
-
-    def routes(kind: type[crds.Custom], group: str, word: str) -> Feed:
-        return kind, True, lambda o: known.put_route(group, word, o), lambda k: known.drop_route(group, word, k)
-
     return [
         (Service, False, known.put_service, known.drop_service),
         (EndpointSlice, False, known.put_slice, known.drop_slice),
@@ -103,9 +93,7 @@ def feeds(known: world.World) -> list[Feed]:
         (crds.Server, True, known.put_server, known.drop_server),
         (crds.ServiceProfile, True, known.put_profile, known.drop_profile),
         (crds.TrafficSplit, True, known.put_split, known.drop_split),
-        routes(crds.LinkerdHTTPRoute, route.POLICY, "HTTPRoute"),
-        routes(crds.HTTPRoute, route.GATEWAY_API, "HTTPRoute"),
-        routes(crds.GRPCRoute, route.GATEWAY_API, "GRPCRoute"),
+        *plane.routes(known, crds.ROUTES),
     ]
 
 
@@ -125,7 +113,7 @@ def main(options: Options) -> int:
     return runtime.main("destination", start, admin_port=options.admin_port, log_level=options.log_level)
 
 
-async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> Serving:
+async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> plane.Serving:
     """Watches into the world, the world into streams; returns at once, with the server that will be."""
     known, board = world.World(mesh), topics.Board()
     spoken = api.Api(known, board, time.monotonic)
@@ -140,36 +128,18 @@ async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, cli
         stores.append(kept)
         oldest.append(reflector)
     measure(process.registry, known, board, spoken, oldest)
-    serving: Serving = asyncio.get_running_loop().create_future()
-    process.ready_when("grpc", serving.done)
-    process.spawn(_serve(process, options, stores, spoken, serving), name="grpc")
-    process.spawn(_tidy(process, known, spoken), name="tidy")
+    serving = plane.open_when_synced(process, stores, [spoken.service()], options.port)
+    process.spawn(plane.complain(process, known), name="complaints")
+    process.spawn(_tidy(spoken), name="tidy")
     process.closing_last(client.close)
     return serving
 
 
-async def _serve(
-    process: runtime.Runtime, options: Options, stores: Iterable[store.Store[Any]], spoken: api.Api, serving: Serving
-) -> None:
-    for each in stores:
-        await each.wait_synced()
-    server = await grpc.serve([spoken.service()], f"[::]:{options.port}")
-    process.closing(server.stop)
-    process.log.info("serving", port=server.port)
-    serving.set_result(server)
-
-
-async def _tidy(process: runtime.Runtime, known: world.World, spoken: api.Api) -> None:
-    """Says what was found malformed, and forgets views nobody uses."""
-    swept = time.monotonic()
+async def _tidy(spoken: api.Api) -> None:
+    """Forgets views nobody uses."""
     while True:
-        await asyncio.sleep(1.0)
-        for sentence in known.take_complaints():
-            process.log.warning("left out", why=sentence)
-        now = time.monotonic()
-        if now - swept >= SWEEP:
-            spoken.views.sweep(now)
-            swept = now
+        await asyncio.sleep(SWEEP)
+        spoken.views.sweep(time.monotonic())
 
 
 def measure(
@@ -188,5 +158,4 @@ def measure(
         ("destination_members", "streams and views that wait for news", lambda: board.size),
         ("destination_watch_age_seconds", "since the API server was last heard", lambda: max(w.age() for w in watches)),
     ]
-    for name, says, read in rows:
-        prometheus_client.Gauge(name, says, registry=registry).set_function(read)
+    plane.gauges(registry, rows)

@@ -94,6 +94,13 @@ class TrafficSplit(resource.NamespacedResourceG, Custom):
     _api_info = _api("split.smi-spec.io", "v1alpha2", "TrafficSplit", "trafficsplits")
 
 
+ROUTES: tuple[tuple[type[Custom], str, str], ...] = (
+    (LinkerdHTTPRoute, "policy.linkerd.io", "HTTPRoute"),
+    (HTTPRoute, "gateway.networking.k8s.io", "HTTPRoute"),
+    (GRPCRoute, "gateway.networking.k8s.io", "GRPCRoute"),
+)
+"""The kinds that are routes, each with its API group and its word."""
+
 KINDS: tuple[type[Custom], ...] = (
     Link,
     ServiceProfile,

@@ -15,16 +15,11 @@ from typing import Any, TypeVar, cast
 from isthmus import names, service
 from isthmus.policy import inbound, outbound, world
 from isthmus.rpc import inbound_pb2, net_pb2, outbound_pb2
-from isthmus.serve import grpc, latest, topics
+from isthmus.serve import grpc, latest, refusal, topics
 
 KNOWN = 2.0
 WORKLOAD = 4096
 DEFAULT_PORT = 80
-_CODES = {
-    "invalid": grpc.Code.INVALID_ARGUMENT,
-    "missing": grpc.Code.NOT_FOUND,
-    "conflict": grpc.Code.FAILED_PRECONDITION,
-}
 
 T = TypeVar("T")
 
@@ -56,7 +51,7 @@ def address(ip: net_pb2.IPAddress) -> str:
     """An address, written the usual way.
 
     Raises:
-        outbound.Refused: there is none.
+        refusal.Refused: there is none.
     """
     match ip.WhichOneof("ip"):
         case "ipv4":
@@ -64,7 +59,7 @@ def address(ip: net_pb2.IPAddress) -> str:
         case "ipv6":
             return str(ipaddress.IPv6Address(ip.ipv6.first << 64 | ip.ipv6.last))
         case _:
-            raise outbound.Refused("invalid", "the target has no address")
+            raise refusal.Refused("invalid", "the target has no address")
 
 
 class Api:
@@ -117,8 +112,7 @@ class Api:
                         yield found
                     await wake.wait()
         except topics.Full:
-            sentence = "this replica has as many streams as it takes; ask another"
-            raise grpc.Refusal(grpc.Code.RESOURCE_EXHAUSTED, sentence) from None
+            raise grpc.full() from None
         finally:
             self.streams -= 1
 
@@ -133,7 +127,7 @@ class Api:
         def ask() -> bytes:
             pod = self._known.pods.get(key)
             if pod is None or not pod.control_ns:
-                raise outbound.Refused("missing", f"there is no meshed Pod {key}")
+                raise refusal.Refused("missing", f"there is no meshed Pod {key}")
             return inbound.answer(self._known, pod, spec.port).SerializeToString(deterministic=True)
 
         return Question((key, spec.port), (topic, world.SpaceTopic(key.namespace), world.AUTHENTICATIONS), ask)
@@ -158,10 +152,10 @@ class Api:
             return Question((ip, port, client_ns), (ip,), lambda: _bytes(asked()))
         host, _, text = spec.authority.partition(":")
         if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-            raise outbound.Refused("invalid", f"{spec.authority!r} has no port from 1 to 65535")
+            raise refusal.Refused("invalid", f"{spec.authority!r} has no port from 1 to 65535")
         found, port = service.name_of(host, self._known.mesh.cluster_domain), int(text or DEFAULT_PORT)
         if found is None or found[0]:
-            raise outbound.Refused("missing", f"{host!r} is no Service")
+            raise refusal.Refused("missing", f"{host!r} is no Service")
         key = found[1]
         asked = partial(outbound.by_name, self._known, key, port, client_ns)
         return Question((key, port, client_ns), (key,), lambda: _bytes(asked()))
@@ -174,5 +168,5 @@ def _bytes(found: outbound_pb2.OutboundPolicy) -> bytes:
 def _refused(ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except outbound.Refused as refused:
-        raise grpc.Refusal(_CODES[refused.kind], refused.sentence) from None
+    except refusal.Refused as why:
+        raise grpc.refused(why) from None

@@ -14,19 +14,11 @@ from isthmus import names, route, service
 from isthmus.policy import authz, rules, settings, world
 from isthmus.rpc import grpc_route_pb2, http_route_pb2, meta_pb2, net_pb2, opaque_route_pb2
 from isthmus.rpc import outbound_pb2 as pb
+from isthmus.serve import refusal
 
 DETECT = 10.0
 QUEUE, FAILFAST = 100, 3.0
 _ANY = route.Match(("prefix", "/"))
-
-
-class Refused(Exception):
-    """A question without an answer. `kind` is missing, conflict or invalid."""
-
-    def __init__(self, kind: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +95,17 @@ def by_address(known: world.World, ip: str, port: int, client_ns: str) -> pb.Out
     """The policy of a cluster IP's port, or of an address outside the cluster.
 
     Raises:
-        Refused: an address of the cluster that is no Service's (missing), or two Services' (conflict).
+        refusal.Refused: an address of the cluster that is no Service's (missing), or two Services' (conflict).
     """
     found = known.services_at(ip)
     if len(found) > 1:
-        raise Refused("conflict", f"{ip} belongs to Services {found[0].key} and {found[1].key}")
+        raise refusal.Refused("conflict", f"{ip} belongs to Services {found[0].key} and {found[1].key}")
     if found and found[0].port(port) is None:
         return _undeclared(found[0].key, port)
     if found:
         return of_service(known, found[0], port, client_ns)
     if known.mesh.inside(ip):
-        raise Refused("missing", f"{ip} is no Service's")
+        raise refusal.Refused("missing", f"{ip} is no Service's")
     return _egress(ip, port)
 
 
@@ -121,11 +113,11 @@ def by_name(known: world.World, key: names.Key, port: int, client_ns: str) -> pb
     """The policy of a Service's port.
 
     Raises:
-        Refused: there is no such Service.
+        refusal.Refused: there is no such Service.
     """
     found = known.services.get(key)
     if found is None or found.external:
-        raise Refused("missing", f"there is no Service {key}")
+        raise refusal.Refused("missing", f"there is no Service {key}")
     return of_service(known, found, port, client_ns)
 
 

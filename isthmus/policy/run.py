@@ -18,29 +18,16 @@ from typing import Any
 import prometheus_client
 from lightkube.resources.core_v1 import Pod, Service
 
-from isthmus import names, route, units
+from isthmus import knobs, names, units
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.kube import access, crds, lease, store, watch
 from isthmus.kube import client as kube
 from isthmus.policy import api, authz, status, world
-from isthmus.serve import grpc, latest, runtime, topics
+from isthmus.serve import latest, plane, runtime, topics
 
 ADMIN_PORT = 9990
 LEASE = "policy-controller-write"
 PASS, PAUSE, WRITE = 10.0, 0.2, 5.0
-POLICIES = (
-    "all-unauthenticated",
-    "all-authenticated",
-    "cluster-unauthenticated",
-    "cluster-authenticated",
-    "deny",
-    "audit",
-)
-ROUTES: tuple[tuple[type[crds.Custom], str, str], ...] = (
-    (crds.LinkerdHTTPRoute, route.POLICY, "HTTPRoute"),
-    (crds.HTTPRoute, route.GATEWAY_API, "HTTPRoute"),
-    (crds.GRPCRoute, route.GATEWAY_API, "GRPCRoute"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +38,7 @@ class Options:
     cluster_domain: str = names.CLUSTER_DOMAIN
     trust_domain: str = names.CLUSTER_DOMAIN
     cluster_networks: str = names.CLUSTER_NETWORKS
-    default_policy: str = POLICIES[0]
+    default_policy: str = knobs.INBOUND_POLICIES[0]
     opaque_ports: str = names.OPAQUE_PORTS
     port: int = names.POLICY_PORT
     admin_port: int = ADMIN_PORT
@@ -66,7 +53,7 @@ class Options:
         parser.add_argument("--cluster-domain", default=names.CLUSTER_DOMAIN)
         parser.add_argument("--trust-domain", default=names.CLUSTER_DOMAIN)
         parser.add_argument("--cluster-networks", default=names.CLUSTER_NETWORKS, help="addresses of pods and Services")
-        parser.add_argument("--default-policy", choices=POLICIES, default=POLICIES[0])
+        parser.add_argument("--default-policy", choices=knobs.INBOUND_POLICIES, default=knobs.INBOUND_POLICIES[0])
         parser.add_argument("--default-opaque-ports", dest="opaque_ports", default=names.OPAQUE_PORTS)
         parser.add_argument("--port", type=int, default=names.POLICY_PORT)
         parser.add_argument("--admin-port", type=int, default=ADMIN_PORT)
@@ -97,18 +84,8 @@ def _network(text: str) -> authz.Network:
         raise BadValue("--cluster-networks", text, "10.0.0.0/8,fd00::/8", why="not a network") from None
 
 
-Serving = asyncio.Future[grpc.Server]
-
-# A kind, whether its definition may be missing, and what puts one in and takes one out.
-Feed = tuple[type[Any], bool, Callable[[Any], Iterable[topics.Topic]], Callable[[names.Key], Iterable[topics.Topic]]]
-
-
-def feeds(known: world.World) -> list[Feed]:
+def feeds(known: world.World) -> list[plane.Feed]:
     """Which collection goes where in the world."""
-
-    def routes(kind: type[crds.Custom], group: str, word: str) -> Feed:
-        return kind, True, lambda o: known.put_route(group, word, o), lambda k: known.drop_route(group, word, k)
-
     return [
         (Service, False, known.put_service, known.drop_service),
         (Pod, False, known.put_pod, known.drop_pod),
@@ -118,7 +95,7 @@ def feeds(known: world.World) -> list[Feed]:
         (crds.MeshTLSAuthentication, True, known.put_clients, known.drop_clients),
         (crds.NetworkAuthentication, True, known.put_nets, known.drop_nets),
         (crds.TrafficSplit, True, known.put_split, known.drop_split),
-        *(routes(*row) for row in ROUTES),
+        *plane.routes(known, crds.ROUTES),
     ]
 
 
@@ -136,7 +113,7 @@ def main(options: Options) -> int:
     return runtime.main("policy", start, admin_port=options.admin_port, log_level=options.log_level)
 
 
-async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> Serving:
+async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, client: kube.Client) -> plane.Serving:
     """Watches into the world, the world into streams; returns at once, with the server that will be."""
     known, board = world.World(mesh), topics.Board()
     spoken = api.Api(known, board)
@@ -152,40 +129,15 @@ async def wire(process: runtime.Runtime, options: Options, mesh: world.Mesh, cli
         watches.append(reflector)
     writer = Writer(process, client, known, stores)
     _measure(process.registry, known, spoken, watches)
-    serving: Serving = asyncio.get_running_loop().create_future()
-    process.ready_when("grpc", serving.done)
-    process.spawn(_serve(process, options, stores.values(), spoken, serving), name="grpc")
-    process.spawn(_tell(process, known), name="complaints")
+    serving = plane.open_when_synced(process, stores.values(), spoken.services(), options.port)
+    process.spawn(plane.complain(process, known), name="complaints")
     process.spawn(_elect(options, client, stores.values(), writer), name="status")
     process.closing_last(client.close)
     return serving
 
 
-async def _synced(stores: Iterable[store.Store[Any]]) -> None:
-    for each in stores:
-        await each.wait_synced()
-
-
-async def _serve(
-    process: runtime.Runtime, options: Options, stores: Iterable[store.Store[Any]], spoken: api.Api, serving: Serving
-) -> None:
-    await _synced(stores)
-    server = await grpc.serve(spoken.services(), f"[::]:{options.port}")
-    process.closing(server.stop)
-    process.log.info("serving", port=server.port)
-    serving.set_result(server)
-
-
-async def _tell(process: runtime.Runtime, known: world.World) -> None:
-    """Says what was found malformed."""
-    while True:
-        await asyncio.sleep(1.0)
-        for sentence in known.take_complaints():
-            process.log.warning("left out", why=sentence)
-
-
 async def _elect(options: Options, client: kube.Client, stores: Iterable[store.Store[Any]], writer: "Writer") -> None:
-    await _synced(stores)
+    await plane.synced(stores)
     await lease.hold(client, LEASE, options.control_ns, options.holder, writer.run, ttl=30.0)
 
 
@@ -200,7 +152,7 @@ class Writer:
     wake: latest.Wake = field(default_factory=latest.Wake)
 
     def __post_init__(self) -> None:
-        for kind in (Service, crds.Server, *(row[0] for row in ROUTES)):
+        for kind in (Service, crds.Server, *(row[0] for row in crds.ROUTES)):
             self.stores[kind].subscribe(lambda _: self.wake.ring())
 
     async def run(self) -> None:
@@ -216,7 +168,7 @@ class Writer:
 
     async def write_all(self) -> None:
         """One pass: writes only what differs. A failure costs that route until the next pass."""
-        for kind, group, word in ROUTES:
+        for kind, group, word in crds.ROUTES:
             for obj in list(self.stores[kind].values()):
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 parents = status.wanted(self.known, group, word, obj, now)
@@ -245,5 +197,4 @@ def _measure(
         ("policy_streams", "open streams", lambda: spoken.streams),
         ("policy_watch_age_seconds", "since the API server was last heard", lambda: max(w.age() for w in watches)),
     ]
-    for name, says, read in rows:
-        prometheus_client.Gauge(name, says, registry=registry).set_function(read)
+    plane.gauges(registry, rows)

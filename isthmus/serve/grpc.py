@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 import grpc
 import grpc.aio
 
+from isthmus.serve import refusal
+
 STREAMS = 16_384
 """A gateway's proxy holds about three for each Service it forwards to; at the limit its next lookups would wait for ever."""
 AGE_MS = 30 * 60 * 1000
@@ -38,6 +40,23 @@ class Refusal(Exception):
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
+
+
+_CODES = {
+    "invalid": Code.INVALID_ARGUMENT,
+    "missing": Code.NOT_FOUND,
+    "conflict": Code.FAILED_PRECONDITION,
+}
+
+
+def refused(why: refusal.Refused) -> Refusal:
+    """A question without an answer, as it goes over the wire."""
+    return Refusal(_CODES[why.kind], why.sentence)
+
+
+def full() -> Refusal:
+    """No room for another stream."""
+    return Refusal(Code.RESOURCE_EXHAUSTED, "this replica has as many streams as it takes; ask another")
 
 
 class Message(Protocol):
@@ -72,8 +91,8 @@ class Service:
         async def call(request: Any, context: Any) -> bytes:
             try:
                 return encode(await handler(request))
-            except Refusal as refusal:
-                await context.abort(refusal.code.value, refusal.sentence)
+            except Refusal as end:
+                await context.abort(end.code.value, end.sentence)
                 raise
 
         self.methods[method] = grpc.unary_unary_rpc_method_handler(call, request_deserializer=decode)
@@ -86,8 +105,8 @@ class Service:
             try:
                 async for reply in answers:
                     yield encode(reply)
-            except Refusal as refusal:
-                await context.abort(refusal.code.value, refusal.sentence)
+            except Refusal as end:
+                await context.abort(end.code.value, end.sentence)
             finally:
                 close = getattr(answers, "aclose", None)
                 if close is not None:

@@ -6,6 +6,7 @@ import pytest
 
 from isthmus import names
 from isthmus.destination import answers, ask
+from isthmus.serve import refusal
 from tests.unit.destination.cluster import (
     endpoint,
     http_route,
@@ -182,7 +183,7 @@ def test_an_address_nobody_knows(held):
 
 
 def test_two_pods_at_one_address():
-    with pytest.raises(ask.Refused) as caught:
+    with pytest.raises(refusal.Refused) as caught:
         ask_for(pod("a"), pod("b"), asked=ask.Address("10.0.0.1", 80))
     assert caught.value.kind == "conflict"
 

@@ -4,6 +4,7 @@ import pytest
 
 from isthmus import names
 from isthmus.destination import ask
+from isthmus.serve import refusal
 
 WEB = names.Key("shop", "web")
 
@@ -37,13 +38,13 @@ def test_path(text, meant):
     ],
 )
 def test_refused(text):
-    with pytest.raises(ask.Refused) as caught:
+    with pytest.raises(refusal.Refused) as caught:
         ask.path(text, "cluster.local")
     assert caught.value.kind == "invalid" and repr(text.partition(":")[0])[:5] in caught.value.sentence
 
 
 def test_get_takes_no_addresses():
-    with pytest.raises(ask.Refused, match="by name"):
+    with pytest.raises(refusal.Refused, match="by name"):
         ask.name("10.1.2.3:80", "cluster.local")
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from isthmus.policy import outbound
 from isthmus.rpc import outbound_pb2 as pb
+from isthmus.serve import refusal
 from tests.unit.destination.cluster import http_route, service, traffic_split
 from tests.unit.policy.cluster import WEB, grpc_route, known
 
@@ -235,7 +236,7 @@ def test_settings_come_from_route_rule_and_service_in_that_order():
 )
 def test_refused(ip, port, kind):
     world = known(service(), service("a", ip="10.96.0.7"), service("b", ip="10.96.0.7"))
-    with pytest.raises(outbound.Refused) as caught:
+    with pytest.raises(refusal.Refused) as caught:
         outbound.by_address(world, ip, port, "shop")
     assert caught.value.kind == kind
 
@@ -257,7 +258,7 @@ def test_outside_the_cluster_goes_on_as_it_is(ip):
 
 def test_by_name():
     assert outbound.by_name(known(service()), WEB, 80, "shop") == policy(service())
-    with pytest.raises(outbound.Refused):
+    with pytest.raises(refusal.Refused):
         outbound.by_name(known(), WEB, 80, "shop")
 
 
