@@ -5,6 +5,7 @@
 
 mod admin;
 mod fill;
+mod rest;
 mod serve;
 mod wait;
 

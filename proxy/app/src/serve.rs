@@ -91,6 +91,7 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
         admin_policy: policy_in,
     }));
     describe(&registry);
+    tokio::spawn(crate::rest::run());
     let stop = Arc::new(Notify::new());
     tokio::spawn(admin::serve(
         listener,

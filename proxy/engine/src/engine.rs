@@ -137,6 +137,12 @@ impl Engine {
         self.sweep_targets();
         self.sweep_paths();
         self.sweep_ports();
+        self.buffers.rest();
+        self.conns.rest();
+        self.exchanges.rest();
+        if self.side.capacity() > 64 << 10 {
+            self.side = Vec::new();
+        }
         if self.life == Life::Serving {
             self.wheel.insert(self.millis() + 1_000, Timer::Sweep);
         }

@@ -5,10 +5,12 @@
 
 mod addr;
 mod errno;
+mod memory;
 mod poll;
 mod stream;
 
 pub use errno::{ERRNO, errno};
+pub use memory::{cpu_time, trim};
 pub use poll::{Events, Poll, Ready, Waker};
 pub use stream::{Listener, Socket};
 

@@ -106,6 +106,7 @@ macro_rules! feed {
 
 macro_rules! encrypt {
     ($session:expr, $plain:expr, $wire:expr) => {{
+        $wire.reserve($plain.len() + $plain.len().div_ceil(RECORD) * OVERHEAD);
         for chunk in $plain.chunks(RECORD) {
             let UnbufferedStatus { state, .. } = $session.process_tls_records(&mut []);
             let Ok(ConnectionState::WriteTraffic(mut traffic)) = state else { return false };

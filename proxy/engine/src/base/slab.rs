@@ -61,11 +61,16 @@ struct Entry<T> {
 pub(crate) struct Slab<T> {
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
+    /// New entries begin above this generation, so that no key of one that was given back finds them.
+    base: u32,
 }
+
+/// Entries that are not worth giving back.
+const SPARE: usize = 256;
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { entries: Vec::new(), free: Vec::new() }
+        Slab { entries: Vec::new(), free: Vec::new(), base: 0 }
     }
 }
 
@@ -74,7 +79,7 @@ impl<T> Slab<T> {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
-                self.entries.push(Entry { generation: 0, value: None });
+                self.entries.push(Entry { generation: self.base, value: None });
                 self.entries.len() as u32 - 1
             }
         };
@@ -111,6 +116,26 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// How many entries there are, used or not: every key's index is below.
+    pub(crate) fn room(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Gives room back when most of it is unused: after a burst. Keys stay as they are.
+    pub(crate) fn rest(&mut self) {
+        if self.entries.len() < SPARE || self.free.len() < self.entries.len() / 2 {
+            return;
+        }
+        // Only what lies behind the last value can go, and only where generations may begin anew: see `base`.
+        let last = self.entries.iter().rposition(|e| e.value.is_some()).map_or(0, |at| at + 1);
+        let newest = self.entries[last..].iter().map(|e| e.generation).max().unwrap_or(0);
+        self.base = self.base.max(newest);
+        self.entries.truncate(last);
+        self.entries.shrink_to(last.max(SPARE / 2));
+        self.free.retain(|&index| (index as usize) < last);
+        self.free.shrink_to(self.free.len().max(SPARE / 2));
+    }
+
     /// All keys, for the rare walks over everything (drain, new policy, sweep).
     pub(crate) fn keys(&self) -> Vec<Key<T>> {
         let whole = self.entries.iter().enumerate().filter(|(_, e)| e.value.is_some());
@@ -132,5 +157,19 @@ mod tests {
         assert_eq!((slab.remove(old), slab.keys()), (None, vec![new]));
         assert_eq!(Key::<&str>::from_token(new.token()), new);
         assert!(slab.get(Key::NONE).is_none());
+    }
+
+    #[test]
+    fn room_comes_back_and_old_keys_find_nothing() {
+        let mut slab = Slab::default();
+        let keys: Vec<_> = (0..5_000).map(|i| slab.insert(i)).collect();
+        let kept = 300;
+        keys.iter().skip(kept).for_each(|&key| assert!(slab.remove(key).is_some()));
+        slab.rest();
+        assert_eq!((slab.entries.len(), slab.free.len()), (kept, 0));
+        assert!(slab.entries.capacity() < 1_000);
+        let again: Vec<_> = (0..1_000).map(|i| slab.insert(i)).collect();
+        assert!(keys[kept..].iter().all(|&key| slab.get(key).is_none()));
+        assert!(again.iter().all(|&key| slab.has(key)) && slab.has(keys[0]));
     }
 }

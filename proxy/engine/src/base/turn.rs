@@ -9,6 +9,8 @@ use crate::base::wheel::Timer;
 use crate::engine::Engine;
 use crate::tally::Tally;
 
+/// Plaintext of a usual read; more has a buffer of its own.
+const SIDE: usize = 64 << 10;
 /// Kept input that makes a connection stop reading.
 const KEPT: usize = 64 << 10;
 
@@ -50,22 +52,10 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(mut session) = conn.session.take() else { return };
         let mut plain = std::mem::take(&mut self.side);
-        let fed = if conn.cipher.is_empty() {
-            let fed = session.feed(data, &mut plain, &mut conn.wire);
-            if fed.used < data.len() {
-                self.buffers.lend(&mut conn.cipher);
-                conn.cipher.extend_from_slice(&data[fed.used..]);
-            }
-            fed
-        } else {
-            conn.cipher.extend_from_slice(data);
-            let fed = session.feed(&mut conn.cipher, &mut plain, &mut conn.wire);
-            conn.cipher.drain(..fed.used);
-            if conn.cipher.is_empty() {
-                self.buffers.give(&mut conn.cipher);
-            }
-            fed
-        };
+        if plain.capacity() == 0 && data.len() > SIDE {
+            self.buffers.lend_large(&mut plain);
+        }
+        let fed = self.buffers.decrypt(conn, &mut session, data, &mut plain);
         conn.session = Some(session);
         let (answers, ready) = (!conn.wire.is_empty(), fed.ready && !conn.flags.has(Flags::UP));
         if answers {
@@ -74,12 +64,14 @@ impl Engine {
         if ready {
             self.up(key);
         }
-        if !plain.is_empty() {
+        if !plain.is_empty() && !self.opaque_give(key, &mut plain) {
             self.deliver(key, &plain);
             plain.clear();
         }
-        if plain.capacity() <= 256 << 10 {
+        if plain.capacity() <= SIDE {
             self.side = plain;
+        } else {
+            self.buffers.give(&mut plain);
         }
         if fed.error.is_some() {
             self.broken(key);

@@ -11,6 +11,8 @@ use crate::entry::sniff::Stage;
 use crate::route::endpoint::Endpoint;
 use wire::transport_header::Session;
 
+/// A read of so many bytes is passed on without another copy (a record's worth).
+const LONG: usize = 16 << 10;
 /// Endpoints tried for one connection.
 const TRIES: u8 = 3;
 
@@ -99,8 +101,46 @@ impl Engine {
         if sniff.tries >= TRIES || app { self.kill(from, true) } else { self.opaque_join(from) }
     }
 
+    /// Decrypted bytes of a long stream, buffer and all, for a side that wants them as they are. False: they must be copied.
+    pub(crate) fn opaque_give(&mut self, key: Key<Conn>, plain: &mut Vec<u8>) -> bool {
+        let Some(conn) = self.conns.get(key) else { return false };
+        let State::Opaque(to) = conn.state else { return false };
+        if plain.len() < LONG || !conn.inb.is_empty() || conn.flags.has(Flags::PAUSED) || conn.flags.has(Flags::CLOSING)
+        {
+            return false;
+        }
+        let Some(other) = self.conns.get_mut(to) else { return false };
+        if other.session.is_some() || !other.out.is_empty() {
+            return false;
+        }
+        std::mem::swap(&mut other.out, plain);
+        self.buffers.give(plain);
+        if other.full() {
+            other.flags.set(Flags::PRESSED);
+            self.pause(key);
+        }
+        self.mark(to);
+        true
+    }
+
     /// Bytes for the other side.
     pub(crate) fn opaque_step(&mut self, key: Key<Conn>, to: Key<Conn>, data: &[u8]) -> usize {
+        if data.len() >= LONG
+            && let Some(conn) = self.conns.get_mut(to)
+            && conn.flags.has(Flags::UP)
+            && conn.out.is_empty()
+            && let Some(session) = &mut conn.session
+        {
+            // As it came, into records: nothing is gained by collecting more.
+            self.buffers.lend_large(&mut conn.wire);
+            session.encrypt(data, &mut conn.wire);
+            if conn.full() {
+                conn.flags.set(Flags::PRESSED);
+                self.pause(key);
+            }
+            self.mark(to);
+            return data.len();
+        }
         let Some(conn) = self.writer(to) else { return data.len() };
         conn.out.extend_from_slice(data);
         if conn.full() {

@@ -75,6 +75,14 @@ impl Sockets {
         self.slots.get_mut(key.index as usize)?.as_mut().filter(|slot| slot.key == key)
     }
 
+    /// Follows the engine's connections down.
+    fn rest(&mut self, room: usize) {
+        if self.slots.len() > room {
+            self.slots.truncate(room);
+            self.slots.shrink_to(room);
+        }
+    }
+
     fn put(&mut self, key: Key<Conn>, socket: Socket, connected: bool) -> io::Result<()> {
         self.poll.add(&socket, key.token())?;
         let index = key.index as usize;
@@ -181,6 +189,7 @@ impl Driver {
             self.engine.settle(&mut self.sockets);
             self.loads.publish(self.engine.load());
             self.scratch.rest(self.engine.now);
+            self.sockets.rest(self.engine.conns.room());
         }
     }
 
