@@ -4,15 +4,18 @@
 //! Never here: locks, read-modify-write instructions, labels.
 
 use crate::family::Family;
+#[cfg(feature = "loom")]
+use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::cell::Cell;
 use std::marker::PhantomData;
+#[cfg(not(feature = "loom"))]
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// Words per chunk: 8 KiB.
-pub(crate) const CHUNK: usize = 1024;
+/// Words per chunk: 8 KiB. (A model of a few words is enough, and all that loom can turn every way.)
+pub(crate) const CHUNK: usize = if cfg!(feature = "loom") { 8 } else { 1024 };
 /// Chunks per shard: 2 MiB of numbers per thread at most.
-pub(crate) const CHUNKS: usize = 256;
+pub(crate) const CHUNKS: usize = if cfg!(feature = "loom") { 2 } else { 256 };
 
 /// A counter series, valid in every shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
