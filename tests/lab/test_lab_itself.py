@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import platform
 import signal
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import pytest
+import yaml
 
 import isthmus
-from isthmus.lab import layout, net
+from isthmus.lab import cgroups, layout, lifecycle, net
+from isthmus.lab.image import oci
+from isthmus.lab.node import spec
 from tests.lab import conftest
 
 pytestmark = pytest.mark.lab
@@ -81,6 +85,17 @@ def unchanged(own: conftest.Own) -> Generator[None]:
     after = machine(own)
     assert {key: value for key, value in after.items() if value != before[key]} == {}
     assert {f.name for f in own.dir.iterdir()} <= {"lock", "last-failure"}
+
+
+@contextlib.contextmanager
+def lab_of_its_own(own: conftest.Own) -> Generator[None]:
+    """For a lab that the test brings up: taken down whatever happens in it, and nothing left."""
+    own.dir.mkdir()
+    with unchanged(own):
+        try:
+            yield
+        finally:
+            own.run("down")
 
 
 def test_a_whole_lab_leaves_the_machine_as_it_was(tmp_path: pathlib.Path) -> None:
@@ -263,11 +278,118 @@ def test_a_component_held_down_stays_so_until_started(own_lab: conftest.Own, ver
     until(lambda: ready(own_lab, "east"), 30)
 
 
+def test_stopped_controllers_are_missed_and_catch_up(own_lab: conftest.Own) -> None:
+    def account() -> str:
+        return own_lab.run("kubectl", "west", "-n", "held", "get", "sa", "default", "-o", "name", ok=False).stdout
+
+    own_lab.run("stop", "west", "kube-controller-manager")
+    until(lambda: states(own_lab)["west"]["kube-controller-manager"] == "stopped", 5)
+    assert states(own_lab)["east"]["kube-controller-manager"] == "running"
+    own_lab.kubectl("west", "create", "namespace", "held")
+    time.sleep(1.5)
+    assert account() == ""
+    own_lab.run("start", "west", "kube-controller-manager")
+    assert until(account, 30) == "serviceaccount/default\n"
+    own_lab.kubectl("west", "delete", "namespace", "held", "--wait=false")
+
+
+def test_a_paused_balancer_gives_no_address_until_it_goes_on(own_lab: conftest.Own) -> None:
+    def address() -> str:
+        return own_lab.kubectl("east", "get", "svc", "late", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+
+    assert "paused" in own_lab.run("pause", "east", "load-balancer").stdout
+    own_lab.kubectl("east", "create", "service", "loadbalancer", "late", "--tcp=80")
+    time.sleep(2)
+    assert (address(), states(own_lab)["east"]["load-balancer"]) == ("", "paused")
+    assert "running" in own_lab.run("start", "east", "load-balancer").stdout
+    until(address, 15)
+    own_lab.kubectl("east", "delete", "svc", "late")
+
+
+def states(own: conftest.Own) -> dict[str, dict[str, str]]:
+    """{cluster: {component: its state}}, as `status` prints them."""
+    found: dict[str, dict[str, str]] = {}
+    for line in own.run("status").stdout.splitlines():
+        if line.startswith("  "):
+            found[next(reversed(found))][line.split()[0]] = line.split()[1]
+        else:
+            found[line.partition(":")[0]] = {}
+    return found
+
+
+def test_memory_is_told_to_whoever_asks(own_lab: conftest.Own) -> None:
+    """The asker sits in control groups of its own, as another login session does."""
+    where = cgroups.current()
+    mine = cgroups.make(where, f"asks-{own_lab.tag}")
+    line = ["sh", "-c", lifecycle.ENTER, "sh", *map(str, mine), "--", sys.executable, "-m", "isthmus.cli.lab", "status"]
+    try:
+        said = subprocess.run(line, capture_output=True, text=True, env=own_lab.env, check=True).stdout
+    finally:
+        for group in mine:
+            assert cgroups.remove(group)
+    mib = {words[0]: float(words[2]) for line in said.splitlines() if len(words := line.split()) == 4}
+    assert mib["kube-apiserver"] > 20, said
+
+
 def test_what_is_not_an_image_is_not_loaded(own_lab: conftest.Own) -> None:
     done = own_lab.run("load", __file__, ok=False)
     assert done.returncode == 1
     assert "is not an OCI archive" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_image_is_loaded_once_into_every_node(lab: layout.Lab, tmp_path: pathlib.Path) -> None:
+    own = conftest.Own(lab.dir, lab.tag)
+    name, archive = f"localhost/lab-test:{os.getpid()}", tmp_path / "image.tar"
+    (tmp_path / "hello").write_text(name)
+    layer = oci.layer({"/hello": tmp_path / "hello"}, tmp_path / "layers")
+    oci.write(archive, [name], [layer], oci.Config(("/hello",)), platform.machine())
+    for says in (f"loaded as {name}", "the node has it"):
+        lines = own.run("load", str(archive)).stdout.splitlines()
+        assert [line.partition(":")[0] for line in lines] == ["east", "west"]
+        assert all(says in line for line in lines), lines
+    for cluster in ("east", "west"):
+        images = ["exec", cluster, "--", "ctr", "-n", "k8s.io", "images"]
+        assert name in own.run(*images, "list", "-q").stdout.split()
+        own.run(*images, "rm", name)
+
+
+def test_ranges_of_their_own_are_still_not_routed(tmp_path: pathlib.Path) -> None:
+    own = conftest.make_own(tmp_path / "state")
+    with lab_of_its_own(own):
+        own.run("up", "--no-nodes", "--distinct-cidrs", limit=1800)
+        said = own.run("status").stdout
+        for index, cluster in enumerate(("east", "west"), 1):
+            assert f"pods 10.{20 + index}.0.0/16, services 10.{30 + index}.0.0/16" in said
+            address = own.kubectl(cluster, "get", "svc", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
+            assert address == f"10.{30 + index}.0.1"
+            way = ["ip", "-n", own.lab.ops_netns, "route", "get", f"10.{20 + index}.0.9"]
+            assert subprocess.run(way, capture_output=True, check=False).returncode != 0, "the WAN knows a way to pods"
+
+
+def test_contexts_are_merged_until_down(tmp_path: pathlib.Path) -> None:
+    own = conftest.make_own(tmp_path / "state")
+    mine = tmp_path / "config"
+    before = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "prod",
+        "clusters": [{"name": "prod", "cluster": {"server": "https://prod.example"}}],
+        "users": [{"name": "me", "user": {"token": "t"}}],
+        "contexts": [{"name": "prod", "context": {"cluster": "prod", "user": "me"}}],
+    }
+    mine.write_text(yaml.safe_dump(before))
+    with lab_of_its_own(own):
+        own.run("up", "--no-nodes", "--clusters", "north", limit=1800)
+        command = [sys.executable, "-m", "isthmus.cli.lab", "kubeconfig", "--merge"]
+        env = own.env | {"KUBECONFIG": str(mine)}
+        for code, says in ((0, f"contexts north are in {mine}"), (1, f"{mine} already has clusters called north")):
+            done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+            assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+        kubectl = [str(spec.load(own.lab.clusters[0].dir / "node.json").bin / "kubectl"), "--kubeconfig", str(mine)]
+        assert "namespace/default" in out(*kubectl, "--context", "north", "get", "ns", "-o", "name")
+        assert yaml.safe_load(mine.read_text())["current-context"] == "prod"
+    assert yaml.safe_load(mine.read_text()) == before
 
 
 def test_exec_runs_where_it_is_told(own_lab: conftest.Own) -> None:
