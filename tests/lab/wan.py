@@ -118,6 +118,12 @@ def _together(half: _Half) -> bytes:
     return bytes(found)
 
 
+def hello(stream: Stream) -> tuple[bytes, bytes]:
+    """The first record, which TLS sends in the clear, and the rest; without a first record where the beginning is unknown."""
+    size = 5 + int.from_bytes(stream.data[3:5]) if stream.whole and len(stream.data) > 5 else 0
+    return stream.data[:size], stream.data[size:]
+
+
 def records(data: bytes) -> list[str]:
     """The kinds of the TLS records that `data` is made of; the last may be unfinished.
 

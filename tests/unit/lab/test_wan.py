@@ -81,6 +81,14 @@ def test_records(data: bytes, kinds: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("whole", "first"), [pytest.param(True, HELLO, id="from-the-first-byte"), pytest.param(False, b"", id="later")]
+)
+def test_the_hello_and_the_rest(whole: bool, first: bytes) -> None:
+    stream = wan.Stream(EAST, WEST, 4143, HELLO + DATA, whole)
+    assert wan.hello(stream) == (first, (HELLO + DATA)[len(first) :])
+
+
+@pytest.mark.parametrize(
     "data",
     [
         pytest.param(b"GET / HTTP/1.1\r\n", id="http"),
