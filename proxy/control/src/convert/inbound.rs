@@ -3,7 +3,9 @@
 use super::matches::{self, Parsed};
 use super::{default_meta, duration, meta, or};
 use crate::env::{DefaultPolicy, Network as Block, Permit, Scope};
+use linkerd2_proxy_api::http_route::HostMatch;
 use linkerd2_proxy_api::inbound as api;
+use linkerd2_proxy_api::meta::Metadata;
 use linkerd2_proxy_api::net;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +15,9 @@ use table::inbound::{Authentication, Authorization, Network, Protocol, Route, Se
 use table::outbound::{Filter, RequestMatch};
 
 const DETECT: Duration = Duration::from_secs(10);
+
+/// A rule of a route: what it matches, and its filters.
+type Rule = (Box<[RequestMatch]>, Box<[Filter]>);
 
 /// What the control plane says about a port. A message that cannot be used denies everybody and says why.
 pub fn server(from: &api::Server) -> Server {
@@ -88,19 +93,39 @@ fn failing_route(why: &str) -> Route {
 }
 
 fn http_routes(from: &[api::HttpRoute]) -> Parsed<Vec<Route>> {
-    let rule = |rule: &api::http_route::Rule| {
-        let filters = rule.filters.iter().map(http_filter).collect::<Parsed<Box<[_]>>>()?;
-        Ok((matches::requests(&rule.matches)?, filters))
+    let one = |from: &api::HttpRoute| {
+        let rules = from.rules.iter().map(|r| rule(r.filters.iter().map(http_filter), matches::requests(&r.matches)));
+        route(&from.hosts, rules, &from.authorizations, from.metadata.as_ref())
     };
-    let route = |route: &api::HttpRoute| {
-        Ok(Route {
-            hosts: matches::hosts(&route.hosts)?,
-            rules: route.rules.iter().map(rule).collect::<Parsed<_>>()?,
-            authorizations: route.authorizations.iter().filter_map(authorization).collect(),
-            meta: meta(route.metadata.as_ref()),
-        })
+    from.iter().map(one).collect()
+}
+
+fn grpc_routes(from: &[api::GrpcRoute]) -> Parsed<Vec<Route>> {
+    let one = |from: &api::GrpcRoute| {
+        let rules = from.rules.iter().map(|r| rule(r.filters.iter().map(grpc_filter), matches::rpcs(&r.matches)));
+        route(&from.hosts, rules, &from.authorizations, from.metadata.as_ref())
     };
-    from.iter().map(route).collect()
+    from.iter().map(one).collect()
+}
+
+/// What HTTP and gRPC routes have in common.
+fn route(
+    hosts: &[HostMatch],
+    rules: impl Iterator<Item = Parsed<Rule>>,
+    authorizations: &[api::Authz],
+    metadata: Option<&Metadata>,
+) -> Parsed<Route> {
+    Ok(Route {
+        hosts: matches::hosts(hosts)?,
+        rules: rules.collect::<Parsed<_>>()?,
+        authorizations: authorizations.iter().filter_map(authorization).collect(),
+        meta: meta(metadata),
+    })
+}
+
+fn rule(filters: impl Iterator<Item = Parsed<Filter>>, matches: Parsed<Box<[RequestMatch]>>) -> Parsed<Rule> {
+    let filters = filters.collect::<Parsed<Box<[_]>>>()?;
+    Ok((matches?, filters))
 }
 
 fn http_filter(from: &api::http_route::Filter) -> Parsed<Filter> {
@@ -111,22 +136,6 @@ fn http_filter(from: &api::http_route::Filter) -> Parsed<Filter> {
         Some(Kind::Redirect(r)) => matches::redirect(r),
         None => Ok(Filter::Unknown),
     }
-}
-
-fn grpc_routes(from: &[api::GrpcRoute]) -> Parsed<Vec<Route>> {
-    let rule = |rule: &api::grpc_route::Rule| {
-        let filters = rule.filters.iter().map(grpc_filter).collect::<Parsed<Box<[_]>>>()?;
-        Ok((matches::rpcs(&rule.matches)?, filters))
-    };
-    let route = |route: &api::GrpcRoute| {
-        Ok(Route {
-            hosts: matches::hosts(&route.hosts)?,
-            rules: route.rules.iter().map(rule).collect::<Parsed<_>>()?,
-            authorizations: route.authorizations.iter().filter_map(authorization).collect(),
-            meta: meta(route.metadata.as_ref()),
-        })
-    };
-    from.iter().map(route).collect()
 }
 
 fn grpc_filter(from: &api::grpc_route::Filter) -> Parsed<Filter> {
