@@ -3,13 +3,14 @@
 //! In: leaf, intermediates, key, trust anchors. Out: `table::Credentials`, or a sentence why not.
 //! Never here: files, renewal times, requests to the identity plane.
 
-use crate::verify::{self, Expect};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use crate::verify::{self, Expect, Named};
+use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Why certificates could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +29,24 @@ pub enum TlsError {
     Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
+/// Key exchanges in the order we like them; a client sends a share of the first.
+static GROUPS: [&dyn SupportedKxGroup; 4] =
+    [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+
 pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    static ONE: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    let make = || Arc::new(CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() });
+    ONE.get_or_init(make).clone()
+}
+
+/// Suites and key exchange groups in force, each in its order, for a metric.
+#[must_use]
+pub fn described() -> (String, String) {
+    let provider = provider();
+    let suites: Vec<_> = provider.cipher_suites.iter().filter(|s| s.tls13().is_some()).map(|s| s.suite()).collect();
+    let suites: Vec<_> = suites.iter().filter_map(|suite| suite.as_str()).collect();
+    let groups: Vec<_> = provider.kx_groups.iter().filter_map(|group| group.name().as_str()).collect();
+    (suites.join(","), groups.join(","))
 }
 
 /// Reads trust anchors from PEM text.
@@ -75,9 +92,26 @@ pub fn credentials(
     key_pkcs8: &[u8],
     roots: &Arc<RootCertStore>,
 ) -> Result<table::Credentials, TlsError> {
+    let own = CertificateDer::from(leaf);
+    let rest: Vec<_> = intermediates.iter().map(|der| CertificateDer::from(&der[..])).collect();
+    verify::chain(&own, &rest, roots, UnixTime::now())?;
+    forced(identity, server_name, leaf, intermediates, key_pkcs8, roots)
+}
+
+/// The same for a certificate whose chain does not reach these anchors any more: we show it, but trust the anchors alone.
+///
+/// # Errors
+/// When a part is broken, or the certificate is someone else's.
+pub fn forced(
+    identity: &str,
+    server_name: &str,
+    leaf: &[u8],
+    intermediates: &[Vec<u8>],
+    key_pkcs8: &[u8],
+    roots: &Arc<RootCertStore>,
+) -> Result<table::Credentials, TlsError> {
     let leaf = CertificateDer::from(leaf.to_vec());
     let rest: Vec<_> = intermediates.iter().map(|der| CertificateDer::from(der.clone())).collect();
-    verify::chain(&leaf, &rest, roots, UnixTime::now())?;
     if !verify::names(&leaf).any(|name| verify::same(&name, identity)) {
         return Err(TlsError::Identity(identity.into()));
     }
@@ -113,10 +147,11 @@ fn server(
         .build()?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Named(verifier)))
         .with_single_cert(chain.to_vec(), key.clone_key())?;
-    // Mesh clients do not resume: a ticket would be two records for nothing.
-    config.send_tls13_tickets = 0;
+    // A ticket lives no longer than this certificate and these anchors: the next configuration has another key.
+    config.ticketer = Ticketer::new()?;
+    config.send_tls13_tickets = 1;
     Ok(config)
 }
 
@@ -130,7 +165,7 @@ fn client(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Expect::sni(roots.clone())))
         .with_client_auth_cert(chain.to_vec(), key.clone_key())?;
-    // A resumed session would skip the identity check, and identities may differ under one server name.
+    // Tickets belong to one peer: `client_for` gives each a store of its own.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
 }

@@ -4,12 +4,17 @@
 //! Never here: sockets, clocks beyond rustls's own, TLS below 1.3, or a connection without a chain check.
 
 mod credentials;
+mod reason;
 mod session;
+mod tickets;
+mod validity;
 mod verify;
 
-pub use credentials::{TlsError, anchors, anonymous_client, credentials};
+pub use credentials::{TlsError, anchors, anonymous_client, credentials, described, forced};
+pub use reason::reason;
 pub use session::{Fed, Session};
-pub use verify::{client_for, first_identity, names};
+pub use validity::ended;
+pub use verify::{BadName, client_for, first_identity, identity, names};
 
 /// ALPN of connections that start with a transport header.
 pub const ALPN_DIRECT: &[u8] = b"transport.l5d.io/v1";

@@ -4,9 +4,11 @@
 //! buffer. Holds no bytes between calls: what is not yet a whole record stays with the caller.
 //! Never here: buffers of its own (an idle session costs only rustls's key state).
 
+use crate::validity::ended;
 use crate::verify::first_identity;
+use rustls::HandshakeKind;
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use std::sync::Arc;
@@ -191,13 +193,33 @@ impl Session {
         }
     }
 
-    /// The verified identity of the peer: the first usable SAN of its certificate.
+    /// Whether it began with a ticket, without certificates.
     #[must_use]
-    pub fn peer(&self) -> Option<Arc<str>> {
+    pub fn resumed(&self) -> bool {
+        let kind = match self {
+            Session::Client(session) => session.handshake_kind(),
+            Session::Server(session) => session.handshake_kind(),
+        };
+        kind == Some(HandshakeKind::Resumed)
+    }
+
+    /// Whether it began with a ticket, and the certificate that the peer showed when it got that has ended since.
+    #[must_use]
+    pub fn stale(&self) -> bool {
+        self.resumed() && self.leaf().is_some_and(ended)
+    }
+
+    fn leaf(&self) -> Option<&CertificateDer<'static>> {
         let certs = match self {
             Session::Client(session) => session.peer_certificates(),
             Session::Server(session) => session.peer_certificates(),
         };
-        first_identity(certs?.first()?)
+        certs?.first()
+    }
+
+    /// The verified identity of the peer: the first usable SAN of its certificate.
+    #[must_use]
+    pub fn peer(&self) -> Option<Arc<str>> {
+        first_identity(self.leaf()?)
     }
 }

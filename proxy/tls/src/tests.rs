@@ -1,5 +1,8 @@
 //! Handshakes between configurations made here, byte for byte in memory.
 
+mod resume;
+mod strangers;
+
 use crate::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use std::sync::Arc;
@@ -21,14 +24,45 @@ fn ca() -> Ca {
 
 impl Ca {
     fn issue(&self, identity: &str, server_name: &str) -> Result<Credentials, TlsError> {
+        self.made(identity, server_name, &[identity], |_| {}).and_then(|(make, parts)| parts.credentials(make))
+    }
+
+    /// A certificate with these names, changed by `change`, and how to make credentials of it.
+    fn made<'a>(
+        &self,
+        identity: &'a str,
+        server_name: &'a str,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<(Make, Parts<'a>), TlsError> {
         let key = KeyPair::generate().expect("key");
         let mut params = CertificateParams::new(Vec::new()).expect("params");
-        let name = identity.try_into().expect("ascii");
-        params.subject_alt_names =
-            vec![if identity.contains("://") { SanType::URI(name) } else { SanType::DnsName(name) }];
-        let leaf = params.signed_by(&key, &self.issuer).expect("signed");
-        let roots = anchors(&self.pem).expect("anchors");
-        credentials(identity, server_name, leaf.der(), &[], &key.serialize_der(), &roots)
+        let name = |name: &&str| match name.contains(':') {
+            true => SanType::URI((*name).try_into().expect("ascii")),
+            false => SanType::DnsName((*name).try_into().expect("ascii")),
+        };
+        params.subject_alt_names = names.iter().map(name).collect();
+        change(&mut params);
+        let leaf = params.signed_by(&key, &self.issuer).expect("signed").der().to_vec();
+        let roots = anchors(&self.pem)?;
+        Ok((credentials, Parts { identity, server_name, leaf, key: key.serialize_der(), roots }))
+    }
+}
+
+type Make = fn(&str, &str, &[u8], &[Vec<u8>], &[u8], &Arc<rustls::RootCertStore>) -> Result<Credentials, TlsError>;
+
+/// What credentials are made of.
+struct Parts<'a> {
+    identity: &'a str,
+    server_name: &'a str,
+    leaf: Vec<u8>,
+    key: Vec<u8>,
+    roots: Arc<rustls::RootCertStore>,
+}
+
+impl Parts<'_> {
+    fn credentials(&self, make: Make) -> Result<Credentials, TlsError> {
+        make(self.identity, self.server_name, &self.leaf, &[], &self.key, &self.roots)
     }
 }
 

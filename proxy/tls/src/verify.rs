@@ -4,11 +4,17 @@
 //! Never here: common names, wildcards or other rules of host names; an identity is compared whole.
 
 use crate::credentials::provider;
+use crate::tickets::Tickets;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
+};
 use std::sync::Arc;
 use table::outbound::Peer;
 use webpki::EndEntityCert;
@@ -25,19 +31,112 @@ pub(crate) fn chain(
     rustls::client::verify_server_cert_signed_by_trust_anchor(&parsed, roots, rest, now, algorithms)
 }
 
-/// DNS and URI names of a certificate, DNS first. Nothing for a certificate that cannot be read.
+/// DNS and URI names of a certificate, in its order. Nothing for a certificate that cannot be read.
 pub fn names(cert: &CertificateDer<'_>) -> impl Iterator<Item = String> + use<> {
     let found: Vec<String> = match EndEntityCert::try_from(cert) {
-        Ok(cert) => cert.valid_dns_names().chain(cert.valid_uri_names()).map(str::to_owned).collect(),
+        Ok(parsed) => {
+            let mut found: Vec<&str> = parsed.valid_dns_names().chain(parsed.valid_uri_names()).collect();
+            // They borrow from the certificate: where each lies says which came first.
+            found.sort_by_key(|name| name.as_ptr().addr());
+            found.into_iter().map(str::to_owned).collect()
+        }
         Err(_) => Vec::new(),
     };
     found.into_iter()
 }
 
-/// The identity a client is known by: its first usable SAN.
+/// Why a certificate that chains to our anchors is refused all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// No DNS or URI name; a common name is none.
+    #[error("the certificate names nobody")]
+    Nobody,
+    /// More than one URI (a SPIFFE certificate has exactly one).
+    #[error("the certificate has two URI names")]
+    Two,
+    /// A URI without scheme, or with a byte that is no visible ASCII: it could not be told from other names, or from two.
+    #[error("the certificate has a URI name that is no plain URI")]
+    Odd,
+}
+
+/// Longest URI that names somebody (SPIFFE ID, section 2.3).
+const URI: usize = 2048;
+
+/// The identity a peer is known by: its first usable SAN, a DNS name in lower case or the one URI.
+///
+/// # Errors
+/// When there is none, or the names of the certificate could be taken for others.
+pub fn identity(cert: &CertificateDer<'_>) -> Result<Arc<str>, BadName> {
+    let parsed = EndEntityCert::try_from(cert).map_err(|_| BadName::Nobody)?;
+    let mut uris = 0;
+    for uri in parsed.valid_uri_names() {
+        uris += 1;
+        if uris > 1 {
+            return Err(BadName::Two);
+        }
+        if !uri.contains("://") || uri.len() > URI || !uri.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BadName::Odd);
+        }
+    }
+    let first = names(cert).find(|name| !name.starts_with("*.")).ok_or(BadName::Nobody)?;
+    Ok(if first.contains("://") { first.into() } else { first.to_ascii_lowercase().into() })
+}
+
+/// The identity, for those who were let in by a verifier of ours.
 #[must_use]
 pub fn first_identity(cert: &CertificateDer<'_>) -> Option<Arc<str>> {
-    names(cert).next().map(|name| if name.contains("://") { name.into() } else { name.to_ascii_lowercase().into() })
+    identity(cert).ok()
+}
+
+fn named(cert: &CertificateDer<'_>) -> Result<Arc<str>, Error> {
+    identity(cert).map_err(|bad| CertificateError::Other(OtherError(Arc::new(bad))).into())
+}
+
+/// A client verifier: its chain is checked by the one inside, then it must name somebody.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Named {
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.0.verify_client_cert(leaf, rest, now)?;
+        named(leaf)?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// DNS names compare without case, URIs byte for byte.
@@ -70,6 +169,7 @@ impl ServerCertVerifier for Expect {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         chain(leaf, rest, &self.roots, now)?;
+        named(leaf)?;
         let sni = server_name.to_str();
         let expected = self.identity.as_deref().unwrap_or(&sni);
         if names(leaf).any(|name| same(&name, expected)) {
@@ -102,17 +202,17 @@ impl ServerCertVerifier for Expect {
     }
 }
 
-/// The client configuration for a peer: shared when its identity is its server name, else one that expects the identity.
-/// `direct`: with ALPN for a transport header. Made once per endpoint and certificate.
+/// The client configuration for a peer: one that expects its identity, and keeps its tickets. `direct`: with ALPN for a transport
+/// header. Made once per endpoint and certificate, so that no ticket outlives anchors, our certificate or the expectation.
 #[must_use]
 pub fn client_for(credentials: &table::Credentials, peer: &Peer, direct: bool) -> Arc<ClientConfig> {
     let base = if direct { &credentials.client_direct } else { &credentials.client };
-    if same(&peer.server_name, &peer.identity) {
-        return base.clone();
-    }
     let mut config = ClientConfig::clone(base);
-    let mut expect = Expect::sni(credentials.roots.clone());
-    expect.identity = Some(peer.identity.clone());
-    config.dangerous().set_certificate_verifier(Arc::new(expect));
+    if !same(&peer.server_name, &peer.identity) {
+        let mut expect = Expect::sni(credentials.roots.clone());
+        expect.identity = Some(peer.identity.clone());
+        config.dangerous().set_certificate_verifier(Arc::new(expect));
+    }
+    config.resumption = Resumption::store(Arc::new(Tickets::default()));
     Arc::new(config)
 }

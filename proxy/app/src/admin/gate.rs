@@ -58,6 +58,8 @@ async fn identify(
     }
     let tls = hello.into_stream(ours.server.clone()).await.ok()?;
     let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    // A session that began with a ticket has not looked at it again.
+    let certificate = certificate.filter(|certificate| !tls::ended(certificate));
     let identity = certificate.and_then(tls::first_identity);
     Some((Box::new(tls), Peer { from, tls: true, identity }))
 }
