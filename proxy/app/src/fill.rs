@@ -19,7 +19,9 @@ pub fn engine(settings: &Settings) -> Config {
     side(&mut config.inbound_side, &settings.inbound_side);
     side(&mut config.outbound_side, &settings.outbound_side);
     config.slow_start = settings.slow_start.unwrap_or(config.slow_start);
-    h2(&mut config.h2, &settings.inbound_side.h2);
+    h2(&mut config.inbound_side.h2, &settings.inbound_side.h2);
+    h2(&mut config.outbound_side.h2, &settings.outbound_side.h2);
+    h2(&mut config.h2, &settings.links);
     config
 }
 
@@ -36,11 +38,11 @@ fn side(to: &mut engine::Side, from: &Side) {
     or!(accept_keepalive accept_user_timeout connect_keepalive connect_user_timeout);
 }
 
-/// One setting serves both directions: the inbound one, where peers come in.
 fn h2(to: &mut engine::H2, from: &H2Server) {
-    if let Some((stream, connection)) = from.windows {
-        (to.stream_window, to.connection_window) = (stream, connection);
-    }
+    to.stream_window = from.stream_window.unwrap_or(to.stream_window);
+    to.connection_window = from.connection_window.unwrap_or(to.connection_window);
+    to.frame = from.frame.unwrap_or(to.frame);
+    to.resets = from.resets.or(to.resets);
     to.keepalive = from.keepalive.or(to.keepalive);
     to.max_streams = from.max_streams.unwrap_or(to.max_streams);
     to.max_head = from.max_head.map_or(to.max_head, |bytes| bytes as usize);

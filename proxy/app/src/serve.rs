@@ -60,7 +60,8 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
 }
 
 async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
-    let anchors = Anchors::new(&settings.identity.trust_anchors, settings.identity.trust_anchors_file.clone());
+    let trust = &settings.identity;
+    let anchors = Anchors::new(&trust.trust_anchors, trust.trust_anchors_file.clone(), trust.trust_anchors_force);
     let anchors = anchors.map_err(ServeError::Identity)?;
     let key = Key::load(settings.identity.dir.as_deref(), &settings.identity.id).map_err(ServeError::Identity)?;
     let anonymous = tls::anonymous_client(&anchors.roots).map_err(|error| ServeError::Identity(error.to_string()))?;
@@ -140,9 +141,10 @@ fn describe(registry: &Registry) {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     let build =
         [("date", DATE), ("git_sha", SHA), ("profile", profile), ("vendor", "isthmus"), ("version", crate::VERSION)];
+    let (suites, groups) = tls::described();
     let tls = [
-        ("tls_suites", "TLS13_AES_128_GCM_SHA256,TLS13_AES_256_GCM_SHA384,TLS13_CHACHA20_POLY1305_SHA256"),
-        ("tls_kx_groups", "X25519MLKEM768,X25519,secp256r1,secp384r1"),
+        ("tls_suites", suites.as_str()),
+        ("tls_kx_groups", groups.as_str()),
         ("tls_rand", "AwsLcRs"),
         ("tls_key_provider", "AwsLcRs"),
         ("tls_fips", "false"),

@@ -4,7 +4,7 @@
 //!
 //! Rooms: [`dice`], [`ewma`] (how slow is it), [`penalty`] (it said that it is overloaded), [`pool`] (endpoints and the
 //! pick), [`window`] and [`breaker`] (leave a failing one alone), [`backoff`] (when to try again), [`failfast`] (stop
-//! queueing when nobody is there), [`split`] (weights between backends).
+//! queueing when nobody is there), [`gcra`] (requests a second), [`split`] (weights between backends).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -13,6 +13,7 @@ pub mod breaker;
 pub mod dice;
 pub mod ewma;
 pub mod failfast;
+pub mod gcra;
 pub mod penalty;
 pub mod pool;
 pub mod split;

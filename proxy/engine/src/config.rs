@@ -23,7 +23,7 @@ pub struct Config {
     pub inbound_side: Side,
     /// Limits of connections from our application and to other pods.
     pub outbound_side: Side,
-    /// HTTP/2 towards peers and applications.
+    /// HTTP/2 on links we open, to peers and applications.
     pub h2: H2,
     /// TLS handshake, from accept or connect (default 10 s).
     pub handshake_timeout: Duration,
@@ -80,6 +80,8 @@ pub struct Side {
     pub tcp_failfast: Duration,
     /// How long an endpoint that could not be reached is left alone.
     pub backoff: Backoff,
+    /// HTTP/2 on accepted connections.
+    pub h2: H2,
 }
 
 /// Waits between tries to reach an endpoint: doubled each time.
@@ -104,7 +106,12 @@ pub struct H2 {
     pub max_streams: u32,
     /// Bytes of a request or response head.
     pub max_head: usize,
-    /// PING interval and how long the answer may take; none: off.
+    /// Largest frame a peer may send.
+    pub frame: u32,
+    /// Resets a peer may make in a burst; none: the codec's own bound.
+    pub resets: Option<u32>,
+    /// After how long a silence to PING, and how long until the next byte; none: off. Of links we open only those to peers are asked:
+    /// servers of others may take a PING amiss.
     pub keepalive: Option<(Duration, Duration)>,
     /// Streams on one link to a peer before another link is opened.
     pub streams_per_link: u32,
@@ -133,6 +140,7 @@ impl Default for Side {
             tcp_queue: 10_000,
             tcp_failfast: Duration::from_secs(3),
             backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(60), jitter: 0.1 },
+            h2: H2 { keepalive: None, ..H2::default() },
         }
     }
 }
@@ -144,7 +152,9 @@ impl Default for H2 {
             connection_window: 4 << 20,
             max_streams: 200,
             max_head: 64 << 10,
-            keepalive: None,
+            frame: 16_384,
+            resets: None,
+            keepalive: Some((Duration::from_secs(10), Duration::from_secs(3))),
             streams_per_link: 100,
             bytes_per_link: 256 << 10,
             max_links: 8,
@@ -166,6 +176,7 @@ impl Default for Config {
                 failfast: Duration::from_secs(1),
                 tcp_failfast: Duration::from_secs(1),
                 backoff: Backoff { max: Duration::from_secs(10), ..Side::default().backoff },
+                h2: H2::default(),
                 ..Side::default()
             },
             outbound_side: Side::default(),

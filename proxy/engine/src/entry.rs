@@ -6,7 +6,9 @@
 
 pub(crate) mod accept;
 pub(crate) mod authorize;
+pub(crate) mod foreign;
 pub(crate) mod opaque;
 pub(crate) mod ports;
+pub(crate) mod shake;
 pub(crate) mod sniff;
 pub(crate) mod streams;

@@ -10,6 +10,7 @@ pub(crate) mod endpoint;
 pub(crate) mod gateway;
 pub(crate) mod inbound;
 pub(crate) mod judge;
+pub(crate) mod limit;
 pub(crate) mod outbound;
 pub(crate) mod path;
 pub(crate) mod pick;

@@ -9,6 +9,7 @@ mod balance;
 mod chaos;
 mod http1;
 mod http2;
+mod inbound;
 mod limits;
 mod metrics;
 mod opaque;

@@ -51,6 +51,7 @@ families! {
     counter INBOUND_HTTP_AUTHZ_ALLOW_TOTAL = "inbound_http_authz_allow_total", "Requests let in, by T,S,R,A,TLS";
     counter INBOUND_HTTP_AUTHZ_DENY_TOTAL = "inbound_http_authz_deny_total", "Requests refused by policy, by T,S,R,TLS";
     counter INBOUND_HTTP_ROUTE_NOT_FOUND_TOTAL = "inbound_http_route_not_found_total", "Requests no route matched, by T,S,TLS";
+    counter INBOUND_HTTP_RATELIMIT_TOTAL = "inbound_http_local_ratelimit_total", "Requests refused by a rate limit, by T,S,R, ratelimit_group, _kind, _name, _scope (total, identity), TLS";
     counter INBOUND_TCP_AUTHZ_ALLOW_TOTAL = "inbound_tcp_authz_allow_total", "Connections let in, by T,S,A,TLS";
     counter INBOUND_TCP_AUTHZ_DENY_TOTAL = "inbound_tcp_authz_deny_total", "Connections refused by policy, by T,S,TLS";
     counter INBOUND_TCP_AUTHZ_TERMINATE_TOTAL = "inbound_tcp_authz_terminate_total", "Connections cut when policy changed, by T,S,TLS";
@@ -114,6 +115,7 @@ families! {
     gauge CONTROL_WATCHES = "control_watches", "Discovery streams held, by kind";
     gauge CERT_EXPIRATION = "control_identity_cert_expiration_timestamp_seconds", "When our certificate ends, seconds since 1970";
     gauge CERT_REFRESH = "control_identity_cert_refresh_timestamp_seconds", "When our certificate was last renewed, seconds since 1970";
+    gauge TRUST_ANCHORS = "control_identity_trust_anchors", "Trust anchors in force, those included that are gone from their file and still needed";
     counter CERT_REFRESHES_TOTAL = "control_identity_cert_refreshes_total", "Renewals of our certificate, by result";
 
     gauge PROXY_BUILD_INFO = "proxy_build_info", "Always 1; date, git_sha, profile, vendor, version";

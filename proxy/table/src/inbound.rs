@@ -22,6 +22,21 @@ pub struct Server {
     pub meta: Meta,
     /// Connections from loopback are let in without an authorization.
     pub allow_loopback: bool,
+    /// Requests a second; none: as many as come.
+    pub limit: Option<Box<RateLimit>>,
+}
+
+/// How many requests a second a port takes. A rate of 0 lets nothing through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// `ratelimit_*` labels.
+    pub meta: Meta,
+    /// All clients together; none: no such limit.
+    pub total: Option<u32>,
+    /// Each client by its identity, those without one together; none: no such limit.
+    pub identity: Option<u32>,
+    /// Clients that share a rate of their own instead.
+    pub overrides: Box<[(Box<[Arc<str>]>, u32)]>,
 }
 
 /// How a connection's protocol is found.

@@ -1,5 +1,6 @@
 //! Policy of an inbound port: from the control plane's message, or the default that holds before it.
 
+use super::limit;
 use super::matches::{self, Parsed};
 use super::{default_meta, duration, meta, or};
 use crate::env::{DefaultPolicy, Network as Block, Permit, Scope};
@@ -24,6 +25,7 @@ pub fn server(from: &api::Server) -> Server {
     use api::proxy_protocol::Kind;
     let authorizations: Box<[Authorization]> = from.authorizations.iter().filter_map(authorization).collect();
     let kind = from.protocol.as_ref().and_then(|p| p.kind.as_ref());
+    let limit = limit::of(kind);
     let (protocol, routes) = match kind {
         Some(Kind::Detect(d)) => {
             (Protocol::Detect(or(duration(d.timeout.as_ref()), DETECT)), http_routes(&d.http_routes))
@@ -43,7 +45,14 @@ pub fn server(from: &api::Server) -> Server {
             (vec![failing_route(&error)], Box::default())
         }
     };
-    Server { protocol, authorizations, routes: routes.into(), meta: label_meta(&from.labels), allow_loopback: true }
+    Server {
+        protocol,
+        authorizations,
+        routes: routes.into(),
+        meta: label_meta(&from.labels),
+        allow_loopback: true,
+        limit,
+    }
 }
 
 /// What holds for a port until the control plane answers.
@@ -74,6 +83,7 @@ pub fn default_server(policy: DefaultPolicy, cluster: &[Block], opaque: bool, de
         routes: Box::new([plain_route()]),
         meta: default_meta(name),
         allow_loopback: true,
+        limit: None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod backends;
 pub mod endpoint;
 pub mod inbound;
+mod limit;
 mod matches;
 mod outbound;
 mod profile;

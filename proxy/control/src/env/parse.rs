@@ -38,6 +38,7 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         slow_start: slow_start(r),
         inbound_side: side(r, "INBOUND"),
         outbound_side: side(r, "OUTBOUND"),
+        links: links(r),
         inbound_ips: r.or("INBOUND_IPS", value::ips, "10.42.0.7", Vec::new()),
         gateway_suffixes: r.or("INBOUND_GATEWAY_SUFFIXES", value::suffixes, "svc.cluster.local.", Vec::new()),
         quiet_headers: r.or("OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", value::boolean, "true", ingress),
@@ -166,16 +167,25 @@ fn backoff(r: &mut Reader<'_>, d: &str) -> Backoff {
     Backoff { min, max, jitter }
 }
 
+fn window(text: &str) -> Option<u32> {
+    value::number::<u32>(text).filter(|&w| (1..=0x7fff_ffff).contains(&w))
+}
+
+fn links(r: &mut Reader<'_>) -> H2Server {
+    H2Server {
+        stream_window: r.opt("HTTP2_INITIAL_STREAM_WINDOW_SIZE", window, "65535"),
+        connection_window: r.opt("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", window, "1048576"),
+        ..H2Server::default()
+    }
+}
+
 fn h2(r: &mut Reader<'_>, d: &str) -> H2Server {
     let name = |n: &str| format!("{d}_SERVER_HTTP2_{n}");
-    let window = |t: &str| value::number::<u32>(t).filter(|&w| (1..=0x7fff_ffff).contains(&w));
     let stream = r.opt(&name("INITIAL_STREAM_WINDOW_SIZE"), window, "65535");
     let connection = r.opt(&name("INITIAL_CONNECTION_WINDOW_SIZE"), window, "1048576");
     let interval = r.opt(&name("KEEP_ALIVE_INTERVAL"), value::duration, "10s");
     let timeout = r.opt(&name("KEEP_ALIVE_TIMEOUT"), value::duration, "3s");
     checked(r, &name("ADAPTIVE_FLOW_CONTROL"), value::boolean, "true");
-    checked(r, &name("MAX_FRAME_SIZE"), value::number::<u32>, "16384");
-    checked(r, &name("MAX_PENDING_ACCEPT_RESET_STREAMS"), value::number::<u32>, "20");
     checked(r, &name("MAX_SEND_BUF_SIZE"), value::number::<u32>, "1048576");
     for (a, b, names) in [
         (stream.is_some(), connection.is_some(), "INITIAL_STREAM_WINDOW_SIZE and …_INITIAL_CONNECTION_WINDOW_SIZE"),
@@ -185,8 +195,12 @@ fn h2(r: &mut Reader<'_>, d: &str) -> H2Server {
             r.complain(format!("{PREFIX}{d}_SERVER_HTTP2_{names} belong together: set both or neither"));
         }
     }
+    let frame = |t: &str| value::number::<u32>(t).filter(|f| (16_384..=0xff_ffff).contains(f));
     H2Server {
-        windows: stream.zip(connection),
+        stream_window: stream,
+        connection_window: connection,
+        frame: r.opt(&name("MAX_FRAME_SIZE"), frame, "16384"),
+        resets: r.opt(&name("MAX_PENDING_ACCEPT_RESET_STREAMS"), value::number, "20"),
         keepalive: interval.zip(timeout),
         max_streams: r.opt(&name("MAX_CONCURRENT_STREAMS"), value::number, "200"),
         max_head: r.opt(&name("MAX_HEADER_LIST_SIZE"), value::number, "65536"),
@@ -256,6 +270,7 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
     }
     let service = service(r, "IDENTITY", "linkerd-identity-headless.linkerd.svc.cluster.local.:8080");
     let file = r.exact("ISTHMUS_PROXY_TRUST_ANCHORS_FILE").map(PathBuf::from);
+    let force = force(r);
     let anchors = match (&file, r.raw("IDENTITY_TRUST_ANCHORS")) {
         (_, Some(pem)) => Some(pem),
         (Some(_), None) => Some(String::new()),
@@ -291,10 +306,20 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
         token_file: token_file?,
         trust_anchors: anchors?,
         trust_anchors_file: file,
+        trust_anchors_force: force,
         id,
         server_name: server_name?,
         min_refresh: min,
         max_refresh: max,
+    })
+}
+
+fn force(r: &mut Reader<'_>) -> bool {
+    const NAME: &str = "ISTHMUS_PROXY_TRUST_ANCHORS_FORCE";
+    let Some(text) = r.exact(NAME) else { return false };
+    value::boolean(&text).unwrap_or_else(|| {
+        r.complain(format!("{NAME} is {text:?}; a valid value is true"));
+        false
     })
 }
 
@@ -326,6 +351,7 @@ fn unread_identity() -> Identity {
         token_file: PathBuf::new(),
         trust_anchors: String::new(),
         trust_anchors_file: None,
+        trust_anchors_force: false,
         id: "".into(),
         server_name: "".into(),
         min_refresh: SECOND,

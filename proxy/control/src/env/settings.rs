@@ -35,6 +35,8 @@ pub struct Settings {
     pub inbound_side: Side,
     /// Outbound limits.
     pub outbound_side: Side,
+    /// `HTTP2_INITIAL_*`: HTTP/2 on connections we open.
+    pub links: H2Server,
     /// Accepted original destinations.
     pub inbound_ips: Vec<IpAddr>,
     /// Names the gateway forwards; empty: no gateway.
@@ -116,8 +118,14 @@ pub struct Side {
 /// `{IN,OUT}BOUND_SERVER_HTTP2_*`; unset stays with the engine's default.
 #[derive(Clone, Debug, Default)]
 pub struct H2Server {
-    /// Stream and connection windows, both or neither.
-    pub windows: Option<(u32, u32)>,
+    /// Receive window of a stream; accepted connections have both or neither.
+    pub stream_window: Option<u32>,
+    /// Receive window of a connection.
+    pub connection_window: Option<u32>,
+    /// Largest frame.
+    pub frame: Option<u32>,
+    /// Resets in a burst.
+    pub resets: Option<u32>,
     /// PING interval and timeout, both or neither.
     pub keepalive: Option<(Duration, Duration)>,
     /// Streams at a time.
@@ -180,6 +188,8 @@ pub struct Identity {
     pub trust_anchors: String,
     /// Ours: a file that replaces `trust_anchors` whenever it changes.
     pub trust_anchors_file: Option<PathBuf>,
+    /// Ours: an anchor that is gone from the file counts no more, even where our own certificate hangs on it.
+    pub trust_anchors_force: bool,
     /// DNS name or SPIFFE URI.
     pub id: Box<str>,
     /// SNI under which peers reach us.

@@ -1,4 +1,7 @@
 //! Whom we trust: PEM from the environment, or a file that is looked at again when it changes.
+//!
+//! An anchor that is added counts at once. One that is gone from the file stays in force while our own certificate hangs on it, since
+//! without it the mesh would refuse us: a renewal that brings a certificate of another anchor lets it go (unless forced, then at once).
 
 use rustls::RootCertStore;
 use std::path::PathBuf;
@@ -8,7 +11,11 @@ use std::sync::Arc;
 pub struct Anchors {
     file: Option<PathBuf>,
     text: String,
-    /// The anchors in force.
+    /// What is gone from the file goes at once.
+    pub(super) forced: bool,
+    /// What text or file say.
+    pub(super) wanted: Arc<RootCertStore>,
+    /// The anchors in force: those that are wanted, and those still needed.
     pub roots: Arc<RootCertStore>,
 }
 
@@ -17,7 +24,7 @@ impl Anchors {
     ///
     /// # Errors
     /// When neither holds a certificate.
-    pub fn new(text: &str, file: Option<PathBuf>) -> Result<Self, String> {
+    pub fn new(text: &str, file: Option<PathBuf>, forced: bool) -> Result<Self, String> {
         let from_file =
             file.as_deref().map(|path| std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display())));
         let text = match from_file {
@@ -26,7 +33,7 @@ impl Anchors {
             _ => text.to_owned(),
         };
         let roots = tls::anchors(&text).map_err(|error| error.to_string())?;
-        Ok(Self { file, text, roots })
+        Ok(Self { file, text, forced, wanted: roots.clone(), roots })
     }
 
     /// Looks at the file; true when the anchors have changed. A broken file changes nothing and is told in the log.
@@ -41,9 +48,11 @@ impl Anchors {
             }
         };
         match tls::anchors(&pem) {
-            Ok(roots) => {
-                log::info!("trust anchors changed: {} in {}", roots.len(), path.display());
-                (self.text, self.roots) = (pem, roots);
+            Ok(wanted) => {
+                log::info!("trust anchors changed: {} in {}", wanted.len(), path.display());
+                self.text = pem;
+                self.roots = if self.forced { wanted.clone() } else { both(&self.roots, &wanted) };
+                self.wanted = wanted;
                 true
             }
             Err(error) => {
@@ -52,4 +61,25 @@ impl Anchors {
             }
         }
     }
+
+    /// Nothing of ours hangs on what is gone from the file.
+    pub(super) fn settle(&mut self) {
+        self.roots = self.wanted.clone();
+    }
+
+    /// Whether an anchor is in force that the file has no more.
+    pub(super) fn lingering(&self) -> bool {
+        !Arc::ptr_eq(&self.roots, &self.wanted)
+    }
+}
+
+fn both(old: &RootCertStore, new: &Arc<RootCertStore>) -> Arc<RootCertStore> {
+    let gone = old.roots.iter().filter(|root| !new.roots.contains(root));
+    let gone: Vec<_> = gone.cloned().collect();
+    if gone.is_empty() {
+        return new.clone();
+    }
+    let mut all = RootCertStore::clone(new);
+    all.roots.extend(gone);
+    Arc::new(all)
 }

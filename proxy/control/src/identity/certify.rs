@@ -1,4 +1,5 @@
-//! The renewal loop: ask, check, publish, sleep to 70 % of the life that is left.
+//! The renewal loop: ask, check, publish, sleep to 70 % of the life that is left. New trust anchors are published with the certificate
+//! that is there, at once, and a renewal follows.
 //!
 //! Limits: one request at a time, 5 s each; a failure is tried again after 100 ms .. 3 s while there is no certificate, and
 //! between `min_refresh` / 10 and `min_refresh` once there is one.
@@ -9,7 +10,7 @@ use crate::link::{Link, Wait};
 use linkerd2_proxy_api::identity::identity_client::IdentityClient;
 use linkerd2_proxy_api::identity::{CertifyRequest, CertifyResponse};
 use metrics::{Registry, families};
-use rustls::ClientConfig;
+use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ const ONE_CALL: Duration = Duration::from_secs(5);
 /// A pod waits for its first certificate: the tries stay close together.
 const FIRST: Backoff = Backoff { min: Duration::from_millis(100), max: Duration::from_secs(3), jitter: 0.5 };
 /// How often a file of trust anchors is looked at.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What a renewal brought.
 pub struct Renewed {
@@ -40,11 +41,13 @@ pub async fn run(
     registry: Arc<Registry>,
 ) {
     let mut wait = Wait::new(FIRST);
+    let mut held: Option<CertifyResponse> = None;
     loop {
-        let asked = renew(&settings, &key, &anchors, &link).await;
-        count(&registry, asked.as_ref().map(|r| r.until).ok());
+        let asked = renew(&settings, &key, &mut anchors, &link).await;
+        count(&registry, &anchors, asked.as_ref().map(|(_, r)| r.until).ok());
         let pause = match asked {
-            Ok(renewed) => {
+            Ok((answer, renewed)) => {
+                held = Some(answer);
                 wait = Wait::new(slow(settings.min_refresh));
                 let pause = refresh_after(renewed.until, SystemTime::now(), settings.min_refresh, settings.max_refresh);
                 log::info!("certified as {}; renewal in {pause:?}", settings.id);
@@ -57,7 +60,19 @@ pub async fn run(
                 pause
             }
         };
-        sleep(pause, &mut anchors, &anchors_slot).await;
+        if !changed_within(pause, &mut anchors).await {
+            continue;
+        }
+        if let Some(answer) = &held {
+            match take(&settings, &key, &mut anchors, answer, true) {
+                Ok(again) => drop(slot.send_replace(Some(Arc::new(again.credentials)))),
+                Err(error) => log::warn!("the new trust anchors wait for a renewal: {error}"),
+            }
+        }
+        match tls::anonymous_client(&anchors.roots) {
+            Ok(config) => drop(anchors_slot.send_replace(config)),
+            Err(error) => log::warn!("trust anchors: {error}"),
+        }
     }
 }
 
@@ -69,22 +84,24 @@ fn slow(min_refresh: Duration) -> Backoff {
     }
 }
 
-/// Sleeps, but wakes at once when the trust anchors have changed: a new chain may be needed.
-async fn sleep(pause: Duration, anchors: &mut Anchors, slot: &watch::Sender<Arc<ClientConfig>>) {
+/// Sleeps, but wakes when the trust anchors have changed: a new chain may be needed.
+async fn changed_within(pause: Duration, anchors: &mut Anchors) -> bool {
     let until = time::Instant::now() + pause;
     while time::Instant::now() < until {
         time::sleep_until(until.min(time::Instant::now() + LOOK)).await;
         if anchors.refresh() {
-            match tls::anonymous_client(&anchors.roots) {
-                Ok(config) => drop(slot.send_replace(config)),
-                Err(error) => log::warn!("trust anchors: {error}"),
-            }
-            return;
+            return true;
         }
     }
+    false
 }
 
-async fn renew(settings: &Identity, key: &Key, anchors: &Anchors, link: &Link) -> Result<Renewed, String> {
+async fn renew(
+    settings: &Identity,
+    key: &Key,
+    anchors: &mut Anchors,
+    link: &Link,
+) -> Result<(CertifyResponse, Renewed), String> {
     let token = tokio::fs::read(&settings.token_file).await;
     let token = token.map_err(|error| format!("{}: {error}", settings.token_file.display()))?;
     let request =
@@ -94,7 +111,34 @@ async fn renew(settings: &Identity, key: &Key, anchors: &Anchors, link: &Link) -
         client.certify(request).await.map_err(|status| format!("{:?}: {}", status.code(), cause(&status)))
     };
     let answer = time::timeout(ONE_CALL, call).await.map_err(|_| format!("no answer within {ONE_CALL:?}"))??;
-    check(settings, key, anchors, &answer.into_inner())
+    let answer = answer.into_inner();
+    take(settings, key, anchors, &answer, false).map(|renewed| (answer, renewed))
+}
+
+/// Takes an answer under the wanted anchors; if it hangs on one that is gone from the file, under all that are in force. `held`: it
+/// is the certificate that we serve already, which alone can be forced to stay without its anchor.
+pub(super) fn take(
+    settings: &Identity,
+    key: &Key,
+    anchors: &mut Anchors,
+    answer: &CertifyResponse,
+    held: bool,
+) -> Result<Renewed, String> {
+    match check(settings, key, &anchors.wanted, answer, held && anchors.forced) {
+        Ok(renewed) => {
+            anchors.settle();
+            Ok(renewed)
+        }
+        Err(why) if !anchors.lingering() => Err(why),
+        Err(_) => {
+            let renewed = check(settings, key, &anchors.roots, answer, false)?;
+            log::warn!(
+                "our certificate hangs on a trust anchor that is gone from its file: the anchor stays in force until a renewal \
+                 brings a certificate of another one; ISTHMUS_PROXY_TRUST_ANCHORS_FORCE=true lets it go at once"
+            );
+            Ok(renewed)
+        }
+    }
 }
 
 /// The status message, or what lies under it when the transport failed.
@@ -108,12 +152,13 @@ fn cause(status: &tonic::Status) -> String {
     text
 }
 
-/// Takes an answer only when it chains to our anchors, is for us, fits our key and has a future.
-pub(super) fn check(
+/// Takes an answer only when it chains to the anchors (unless forced), is for us, fits our key and has a future.
+fn check(
     settings: &Identity,
     key: &Key,
-    anchors: &Anchors,
+    roots: &Arc<RootCertStore>,
     answer: &CertifyResponse,
+    forced: bool,
 ) -> Result<Renewed, String> {
     let until = answer.valid_until.ok_or("the answer has no valid_until")?;
     let seconds = u64::try_from(until.seconds).map_err(|_| "valid_until lies before 1970")?;
@@ -121,13 +166,14 @@ pub(super) fn check(
     if until <= SystemTime::now() {
         return Err("the certificate has already ended".into());
     }
-    let credentials = tls::credentials(
+    let make = if forced { tls::forced } else { tls::credentials };
+    let credentials = make(
         &settings.id,
         &settings.server_name,
         &answer.leaf_certificate,
         &answer.intermediate_certificates,
         &key.pkcs8,
-        &anchors.roots,
+        roots,
     );
     Ok(Renewed { credentials: credentials.map_err(|error| error.to_string())?, until })
 }
@@ -138,8 +184,10 @@ pub(super) fn refresh_after(until: SystemTime, now: SystemTime, min: Duration, m
     (left * 7 / 10).clamp(min, max.max(min))
 }
 
-fn count(registry: &Registry, until: Option<SystemTime>) {
+fn count(registry: &Registry, anchors: &Anchors, until: Option<SystemTime>) {
     let shard = registry.control_shard();
+    let roots = i64::try_from(anchors.roots.len()).unwrap_or(i64::MAX);
+    shard.gauge_set(registry.gauge(&families::TRUST_ANCHORS, &[]), roots);
     let result = if until.is_some() { "ok" } else { "error" };
     shard.add(registry.counter(&families::CERT_REFRESHES_TOTAL, &[("result", result)]), 1);
     let seconds = |t: SystemTime| t.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();

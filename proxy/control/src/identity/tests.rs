@@ -1,4 +1,4 @@
-use super::certify::{check, refresh_after};
+use super::certify::{refresh_after, take};
 use super::{Anchors, Key};
 use crate::env::{Authority, Identity};
 use linkerd2_proxy_api::identity::CertifyResponse;
@@ -30,6 +30,7 @@ fn identity(name: &str) -> Identity {
         token_file: "/none".into(),
         trust_anchors: String::new(),
         trust_anchors_file: None,
+        trust_anchors_force: false,
         id: name.into(),
         server_name: name.into(),
         min_refresh: Duration::from_secs(10),
@@ -53,8 +54,8 @@ fn signed(signer: &Signer, key: &Key, life: i64) -> CertifyResponse {
 fn a_request_made_here_is_signed_and_taken() {
     let signer = signer();
     let key = Key::load(None, NAME).expect("a key");
-    let anchors = Anchors::new(&signer.pem, None).expect("anchors");
-    let renewed = check(&identity(NAME), &key, &anchors, &signed(&signer, &key, 600)).expect("credentials");
+    let mut anchors = Anchors::new(&signer.pem, None, false).expect("anchors");
+    let renewed = take(&identity(NAME), &key, &mut anchors, &signed(&signer, &key, 600), false).expect("credentials");
     assert_eq!(&*renewed.credentials.identity, NAME);
 }
 
@@ -63,7 +64,7 @@ fn answers_that_do_not_fit_are_refused() {
     let (ours, other) = (signer(), signer());
     let key = Key::load(None, NAME).expect("a key");
     let second = Key::load(None, NAME).expect("a key");
-    let anchors = Anchors::new(&ours.pem, None).expect("anchors");
+    let mut anchors = Anchors::new(&ours.pem, None, false).expect("anchors");
     let good = signed(&ours, &key, 600);
     for (case, who, answer) in [
         ("ended", NAME, signed(&ours, &key, -1)),
@@ -73,7 +74,7 @@ fn answers_that_do_not_fit_are_refused() {
         ("no leaf", NAME, CertifyResponse { leaf_certificate: Vec::new(), ..good.clone() }),
         ("no end", NAME, CertifyResponse { valid_until: None, ..good }),
     ] {
-        assert!(check(&identity(who), &key, &anchors, &answer).is_err(), "{case}");
+        assert!(take(&identity(who), &key, &mut anchors, &answer, false).is_err(), "{case}");
     }
 }
 
@@ -103,16 +104,60 @@ fn files_of_the_identity_folder_are_used_and_half_a_pair_is_refused() {
     std::fs::remove_dir_all(&dir).expect("removed");
 }
 
+/// A file of anchors that goes with the test.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, signers: &[&Signer]) -> File {
+        let file = File(std::env::temp_dir().join(format!("isthmus-{name}-{}.pem", std::process::id())));
+        file.write(signers);
+        file
+    }
+
+    fn write(&self, signers: &[&Signer]) {
+        std::fs::write(&self.0, signers.iter().map(|s| &*s.pem).collect::<String>()).expect("written");
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 fn anchors_follow_their_file_and_ignore_a_broken_one() {
     let (first, second) = (signer(), signer());
-    let file = std::env::temp_dir().join(format!("isthmus-anchors-{}.pem", std::process::id()));
-    std::fs::write(&file, &first.pem).expect("written");
-    let mut anchors = Anchors::new("", Some(file.clone())).expect("anchors");
+    let file = File::new("anchors", &[&first]);
+    let mut anchors = Anchors::new("", Some(file.0.clone()), false).expect("anchors");
     assert!(!anchors.refresh());
-    std::fs::write(&file, "broken").expect("written");
+    std::fs::write(&file.0, "broken").expect("written");
     assert!(!anchors.refresh());
-    std::fs::write(&file, format!("{}{}", first.pem, second.pem)).expect("written");
+    file.write(&[&first, &second]);
     assert!(anchors.refresh() && anchors.roots.len() == 2);
-    std::fs::remove_file(&file).expect("removed");
+}
+
+#[test]
+fn an_anchor_in_use_stays_until_a_renewal_can_do_without_it() {
+    let (old, new) = (signer(), signer());
+    let key = Key::load(None, NAME).expect("a key");
+    let (of_old, of_new) = (signed(&old, &key, 600), signed(&new, &key, 600));
+    for forced in [false, true] {
+        let file = File::new(&format!("swap-{forced}"), &[&old]);
+        let mut anchors = Anchors::new("", Some(file.0.clone()), forced).expect("anchors");
+        let roots = |anchors: &mut Anchors, answer, held| {
+            take(&identity(NAME), &key, anchors, answer, held).map(|renewed| renewed.credentials.roots.len())
+        };
+        assert_eq!(roots(&mut anchors, &of_old, false), Ok(1));
+        file.write(&[&old, &new]);
+        assert!(anchors.refresh());
+        assert_eq!(roots(&mut anchors, &of_old, true), Ok(2), "an added one counts with the certificate that is there");
+        file.write(&[&new]);
+        assert!(anchors.refresh());
+        assert_eq!(roots(&mut anchors, &of_old, true), Ok(if forced { 1 } else { 2 }), "forced: {forced}");
+        assert_eq!(anchors.lingering(), !forced);
+        assert_eq!(roots(&mut anchors, &of_new, false), Ok(1));
+        assert!(!anchors.lingering());
+        assert!(roots(&mut anchors, &of_old, false).is_err(), "gone is gone");
+    }
 }

@@ -96,6 +96,8 @@ pub(crate) struct Info {
     pub(crate) app: Key<Endpoint>,
     /// Inbound: policy says not to look for TLS.
     pub(crate) skipped: bool,
+    /// Inbound: the route that let in the request for an upgrade.
+    pub(crate) tunnel: Option<Box<table::Meta>>,
     /// Request series used last, by rule; see `tally::inbound`.
     pub(crate) series: Vec<Known>,
     /// Outbound bytes: the route to be counted as closed.

@@ -73,8 +73,8 @@ impl Engine {
         } else {
             self.buffers.give(&mut plain);
         }
-        if fed.error.is_some() {
-            self.broken(key);
+        if let Some(error) = fed.error {
+            self.shake_failed(key, &error);
         } else if fed.closed
             && let Some(conn) = self.conns.get_mut(key)
         {
@@ -92,6 +92,9 @@ impl Engine {
         self.mark(key);
         self.port_proven(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
+        if conn.session.as_ref().is_some_and(tls::Session::stale) {
+            return self.turn_away(key, "certificate expired");
+        }
         match conn.state {
             State::Sniff(_) => self.sniff_secured(key),
             State::Dial(from) => self.opaque_joined(key, from),

@@ -37,6 +37,7 @@ impl Engine {
             gateway: false,
             app: Key::NONE,
             skipped: false,
+            tunnel: None,
             series: Vec::new(),
             closing: None,
         };

@@ -3,10 +3,12 @@
 //! In: `Tell::Port`, ports somebody connects to. Out: the current policy of a port.
 //! Limits: a port nobody uses is forgotten after the discovery idle time; waiting connections have deadlines.
 
-use crate::base::conn::{Conn, Role, State};
+use crate::base::conn::{Conn, Info, Role, State};
 use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::entry::authorize;
+use crate::entry::sniff::Stage;
+use crate::route::limit::{Limiter, Scope};
 use crate::traffic::exchange::Exchange;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -23,6 +25,8 @@ pub(crate) struct Port {
     pub(crate) version: u32,
     /// Whether paths must be normalised before they are matched.
     pub(crate) by_path: bool,
+    /// The buckets of its rate limit.
+    pub(crate) limiter: Option<Box<Limiter>>,
     waiting: Vec<Key<Conn>>,
     pub(crate) parked: Vec<Key<Exchange>>,
     users: u32,
@@ -103,6 +107,10 @@ impl Engine {
         state.by_path = crate::route::choose::by_path(matches);
         let first = state.server.replace(server.clone()).is_none();
         state.version += 1;
+        match &server.limit {
+            Some(limit) if state.limiter.as_ref().is_some_and(|limiter| limiter.is_for(limit)) => {}
+            limit => state.limiter = limit.as_ref().map(|l| Box::new(Limiter::new(l, self.config.workers))),
+        }
         let (waiting, parked) = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.parked));
         for key in waiting {
             self.sniff_told(key);
@@ -113,11 +121,17 @@ impl Engine {
         }
     }
 
+    /// Bytes that policy let in once, and a tunnel by the route it was asked for on; also while the other side is being dialed.
     fn recheck(&mut self, port: u16, server: &Server) {
         for key in self.conns.keys() {
             let Some(conn) = self.conns.get(key) else { continue };
-            let (Role::PeerIn, State::Opaque(_), Some(info)) = (conn.role, &conn.state, &conn.info) else { continue };
-            if info.port != port || self.tcp_allowed(server, info) {
+            let (Role::PeerIn, Some(info)) = (conn.role, &conn.info) else { continue };
+            let entered = match &conn.state {
+                State::Opaque(_) => true,
+                State::Sniff(sniff) => sniff.stage == Stage::Join,
+                _ => false,
+            };
+            if !entered || info.port != port || self.tcp_allowed(server, info) || tunnel_allowed(server, info) {
                 continue;
             }
             self.tally.tcp_authz(info, server, Some(false), true);
@@ -139,10 +153,19 @@ impl Engine {
     }
 
     /// Whether a connection may enter a port as bytes.
-    pub(crate) fn tcp_allowed(&self, server: &Server, info: &crate::base::conn::Info) -> bool {
+    pub(crate) fn tcp_allowed(&self, server: &Server, info: &Info) -> bool {
         let remote = info.remote.ip();
         server.allow_loopback && remote.is_loopback()
             || authorize::allowed(server.authorizations.iter(), remote, &info.tls).is_some()
+    }
+
+    /// Counts a request against the port's rate limit.
+    pub(crate) fn limited(&mut self, port: u16, client: Option<&Arc<str>>) -> Result<(), Scope> {
+        let now = self.now;
+        match self.ports.get_mut(port).and_then(|port| port.limiter.as_mut()) {
+            Some(limiter) => limiter.take(client, now),
+            None => Ok(()),
+        }
     }
 
     /// Forgets ports nobody connects to.
@@ -160,4 +183,11 @@ impl Engine {
             self.ask(Ask::ForgetPort(port));
         }
     }
+}
+
+/// Whether the route a tunnel was opened on, as it is now, still lets its client in.
+fn tunnel_allowed(server: &Server, info: &Info) -> bool {
+    let Some(by) = &info.tunnel else { return false };
+    let routes = server.routes.iter().filter(|route| route.meta == **by);
+    authorize::allowed(routes.flat_map(|route| route.authorizations.iter()), info.remote.ip(), &info.tls).is_some()
 }

@@ -8,9 +8,9 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use std::sync::Arc;
 use std::time::Duration;
+use table::inbound;
 use table::inbound::Protocol as Inbound;
 use table::outbound::Protocol as Outbound;
-use table::{Lookup, inbound};
 use wire::hello::{self, Hello};
 use wire::preface::{self, Detect};
 use wire::transport_header::{self, Session};
@@ -40,7 +40,7 @@ pub(crate) struct Sniff {
     /// It reached our own inbound port.
     direct: bool,
     /// What the transport header says that it speaks.
-    session: Option<Session>,
+    pub(crate) session: Option<Session>,
     /// Dials tried for it.
     pub(crate) tries: u8,
     /// Since when (ns) HTTP is looked for; 0: it is not.
@@ -130,7 +130,7 @@ impl Engine {
         self.wake(key);
     }
 
-    fn look(&mut self, key: Key<Conn>, limit: Duration, outbound: bool) {
+    pub(crate) fn look(&mut self, key: Key<Conn>, limit: Duration, outbound: bool) {
         let limit = if limit.is_zero() { self.side(outbound).detect_timeout } else { limit };
         let now = self.now;
         if let Some(sniff) = self.sniff(key) {
@@ -186,7 +186,7 @@ impl Engine {
         self.conns.get(key).is_some_and(|conn| conn.session.is_some())
     }
 
-    fn inbound_opaque(&mut self, key: Key<Conn>, server: &Arc<inbound::Server>) {
+    pub(crate) fn inbound_opaque(&mut self, key: Key<Conn>, server: &Arc<inbound::Server>) {
         self.tally.opened(&mut self.conns, &self.ports, key);
         let Some(info) = self.conns.get(key).and_then(|conn| conn.info.as_deref()) else { return };
         let allowed = self.tcp_allowed(server, info);
@@ -260,10 +260,11 @@ impl Engine {
             self.stage(key, Stage::Policy);
             return self.inbound_policy(key);
         }
-        let own = self.own_client(key);
-        if !named || own {
-            self.blame(key, if own { "gateway loop" } else { "identity required" });
-            return self.kill(key, true);
+        if !named {
+            return self.turn_away(key, "identity required");
+        }
+        if self.own_client(key) {
+            return self.turn_away(key, "gateway loop");
         }
         let limit = self.config.inbound_side.detect_timeout.as_millis() as u64;
         if header {
@@ -288,8 +289,7 @@ impl Engine {
             Ok(Some(found)) => found,
             Ok(None) => return 0,
             Err(_) => {
-                self.blame(key, "unexpected");
-                self.kill(key, true);
+                self.turn_away(key, "unexpected");
                 return data.len();
             }
         };
@@ -322,46 +322,6 @@ impl Engine {
         if self.conns.has(key) { used } else { data.len() }
     }
 
-    /// A connection for another cluster: under the policy of our own port, to the target of `name` (none: each request names it).
-    fn gateway_begin(&mut self, key: Key<Conn>, name: Option<&str>) {
-        let Some(info) = self.info(key) else { return };
-        info.gateway = true;
-        let own = info.original.port();
-        self.set_port(key, own);
-        if let Some(name) = name {
-            if !self.gateway_serves(name) {
-                self.blame(key, "gateway domain invalid");
-                return self.kill(key, true);
-            }
-            let target = self.target_use(Lookup::Name(name.into()));
-            if let Some(info) = self.info(key) {
-                info.target = target;
-            }
-        }
-        self.stage(key, Stage::Policy);
-        self.gateway_policy(key);
-    }
-
-    fn gateway_policy(&mut self, key: Key<Conn>) {
-        let Some(info) = self.info(key) else { return };
-        let (port, target) = (info.port, info.target);
-        let Some(server) = self.port_or_wait(port, key) else { return self.alarm(key, 5_000) };
-        if let Some(target) = self.routes.targets.get_mut(target)
-            && target.table.is_none()
-        {
-            target.waiting.push(key);
-            return self.alarm(key, 5_000);
-        }
-        let session = self.sniff(key).and_then(|sniff| sniff.session);
-        match session {
-            Some(Session::Opaque) => self.inbound_opaque(key, &server),
-            Some(Session::Http1) => self.become_http1(key),
-            Some(Session::Http2) => self.become_http2(key),
-            None => self.look(key, Duration::ZERO, false),
-        }
-        self.wake(key);
-    }
-
     fn which_http(&mut self, key: Key<Conn>, data: &[u8]) -> usize {
         match preface::detect(data) {
             Detect::Partial => return 0,
@@ -389,8 +349,8 @@ impl Engine {
             return self.opaque_join(key);
         }
         let Some(info) = &conn.info else { return };
-        if info.gateway && info.target.is_none() {
-            return self.kill(key, true);
+        if info.gateway && self.gateway_refuses(info.target) {
+            return self.turn_away(key, "gateway domain invalid");
         }
         let server = self.ports.get(info.port).and_then(|port| port.server.clone());
         match server {
@@ -403,7 +363,7 @@ impl Engine {
         match self.sniff(key).map(|sniff| sniff.stage) {
             Some(Stage::Http) => {
                 self.detected(key, "read_timeout");
-                self.sniff_opaque(key);
+                if self.only_http1(key) { self.become_http1(key) } else { self.sniff_opaque(key) }
             }
             // The server may have to speak first: clear text, then.
             Some(Stage::Hello) if self.conns.get(key).is_some_and(|conn| conn.inb.is_empty()) => self.silent(key),
@@ -421,10 +381,20 @@ impl Engine {
         }
     }
 
+    /// Silent, but policy says what the application speaks; only between proxies it is looked for all the same.
+    fn only_http1(&self, key: Key<Conn>) -> bool {
+        let info = self.conns.get(key).and_then(|conn| conn.info.as_ref().filter(|_| conn.role == Role::PeerIn));
+        let server = info.and_then(|info| self.ports.get(info.port)?.server.as_ref().filter(|_| !info.gateway));
+        server.is_some_and(|server| server.protocol == Inbound::Http1)
+    }
+
     fn silent(&mut self, key: Key<Conn>) {
         if self.sniff(key).is_some_and(|sniff| sniff.direct) {
             self.blame(key, "tls detection timeout");
             return self.kill(key, true);
+        }
+        if self.only_http1(key) {
+            return self.become_http1(key);
         }
         self.sniff_opaque(key);
     }

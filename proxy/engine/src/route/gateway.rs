@@ -1,16 +1,18 @@
 //! Requests of other clusters: let in by our own port's policy, sent on as if our application had made them.
 //!
 //! In: an authorized head on a gateway connection. Out: the request on its way to the named target, with a `Forwarded` element.
-//! Never here: names outside the configured suffixes, requests that have been here before.
+//! Never here: names outside the configured suffixes, names the control plane refuses, requests that have been here before.
 
 use crate::base::conn::{Info, Tls};
 use crate::base::slab::Key;
 use crate::engine::Engine;
+use crate::route::target::Target;
 use crate::traffic::exchange::Exchange;
 use crate::traffic::fault::Fault;
 use crate::traffic::send::Outcome;
 use http::{Field, Name, Request};
 use table::Lookup;
+use table::outbound::Protocol;
 
 impl Engine {
     /// Whether a gateway request for `name` (`host:port` or `host`) is ours to forward.
@@ -24,6 +26,24 @@ impl Engine {
                 && host[before..].eq_ignore_ascii_case(suffix)
                 && (before == 0 || host.as_bytes()[before - 1] == b'.' || suffix.is_empty())
         })
+    }
+
+    /// Whether the control plane lets nobody reach this target from another cluster: it does not know the name, or does not export
+    /// it. A target that is not there is none.
+    pub(crate) fn gateway_refuses(&self, target: Key<Target>) -> bool {
+        let Some(target) = self.routes.targets.get(target) else { return true };
+        target.table.as_ref().is_some_and(|table| matches!(table.protocol, Protocol::Refuse(_)))
+    }
+
+    /// The head under the name it is for. On a gateway connection for one target that is the target's, whatever the client wrote:
+    /// what is authorized, routed and forwarded is one name. Without any (HTTP/1.0) it is the address that was meant.
+    pub(crate) fn addressed<'a>(&self, info: &Info, head: Request<'a>, room: &'a mut Vec<u8>) -> Request<'a> {
+        match self.routes.targets.get(info.target).map(|target| &target.lookup) {
+            Some(Lookup::Name(name)) if info.gateway => room.extend_from_slice(name.as_bytes()),
+            _ if info.gateway || !head.authority.is_empty() => return head,
+            _ => room.extend_from_slice(info.original.to_string().as_bytes()),
+        }
+        Request { authority: room, ..head }
     }
 
     pub(crate) fn route_gateway(
@@ -44,6 +64,9 @@ impl Engine {
             Ok(target) => target,
             Err(fault) => return Outcome::Fail(fault),
         };
+        if self.gateway_refuses(target) {
+            return Outcome::Fail(Fault::GatewayName);
+        }
         let mut forwarded = Vec::with_capacity(own.len() + client.len() + head.authority.len() + 40);
         for (name, value) in [
             (&b"by="[..], own.as_bytes()),
@@ -58,12 +81,7 @@ impl Engine {
     }
 
     /// The connection's target, or the one the request's authority names.
-    fn gateway_target(
-        &mut self,
-        ex: Key<Exchange>,
-        info: &Info,
-        head: &Request<'_>,
-    ) -> Result<Key<crate::route::target::Target>, Fault> {
+    fn gateway_target(&mut self, ex: Key<Exchange>, info: &Info, head: &Request<'_>) -> Result<Key<Target>, Fault> {
         if !info.target.is_none() {
             return Ok(info.target);
         }
@@ -72,7 +90,7 @@ impl Engine {
             return Ok(held);
         }
         let name = std::str::from_utf8(head.authority).map_err(|_| Fault::GatewayName)?.to_ascii_lowercase();
-        if !self.gateway_serves(&name) {
+        if name.is_empty() || !self.gateway_serves(&name) {
             return Err(Fault::GatewayName);
         }
         let name = if name.contains(':') { name } else { format!("{name}:80") };

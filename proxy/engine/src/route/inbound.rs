@@ -7,6 +7,7 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::entry::authorize;
 use crate::route::choose;
+use crate::route::limit::Scope;
 use crate::route::outbound::Edits;
 use crate::tally::inbound::Decided;
 use crate::traffic::exchange::{Exchange, Facts};
@@ -76,8 +77,10 @@ impl Engine {
         upgrade: Option<&[u8]>,
     ) -> Outcome {
         let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
-        let (verified, first) = (x.facts.has(Facts::MESHED), !x.facts.has(Facts::ADMITTED));
+        let (verified, first) = (x.facts.has(Facts::MESHED), !x.facts.has(Facts::ENTERED));
         let (head, orig) = if verified { orig_proto::restore(head) } else { (*head, None) };
+        let mut name = Vec::new();
+        let head = self.addressed(info, head, &mut name);
         let by_path = self.ports.get(info.port).is_some_and(|port| port.by_path);
         let mut room = Vec::new();
         let head = match normal(&head, by_path, &mut room) {
@@ -94,15 +97,22 @@ impl Engine {
         };
         let filters = rule.and_then(|(r, i)| Some(&*server.routes.get(r)?.rules.get(i)?.1)).unwrap_or_default();
         if first {
-            if let Err(fault) = self.enter(ex, info, server, rule.map(|(r, _)| r), head.authority) {
+            let route = rule.map(|(r, _)| r);
+            if let Err(fault) = self.enter(ex, info, server, route, head.authority) {
                 return Outcome::Fail(fault);
             }
+            if upgrade.is_some() {
+                info.tunnel = route.and_then(|r| Some(Box::new(server.routes.get(r)?.meta.clone())));
+            }
             if let Some(x) = self.exchanges.get_mut(ex) {
-                x.facts.set(Facts::ADMITTED);
+                x.facts.set(Facts::ENTERED);
                 x.facts.set_if(Facts::ORIG, orig.is_some() && x.facts.has(Facts::DOWN2));
                 x.orig = orig;
             }
             if let Err(fault) = self.answering_filters(ex, filters, &head) {
+                return Outcome::Fail(fault);
+            }
+            if let Err(fault) = self.within_limit(info, server, route) {
                 return Outcome::Fail(fault);
             }
         }
@@ -128,6 +138,18 @@ impl Engine {
         let decided = Decided { route, authorization: found.map(|(index, _)| index), allowed };
         self.inbound_series(ex, info, server, decided, authority);
         if allowed { Ok(()) } else { Err(Fault::Unauthorized) }
+    }
+
+    /// Rate limit of one request, counted when it is refused.
+    fn within_limit(&mut self, info: &mut Info, server: &Server, route: Option<usize>) -> Result<(), Fault> {
+        let Some(limit) = &server.limit else { return Ok(()) };
+        let client = if let Tls::Mesh(client) = &info.tls { client.as_ref() } else { None };
+        let Err(scope) = self.limited(info.port, client) else { return Ok(()) };
+        self.inbound_limited(info, server, limit, route, scope);
+        Err(Fault::RateLimited(match scope {
+            Scope::Total => "rate limit of this port is reached",
+            Scope::Identity => "rate limit of this client is reached",
+        }))
     }
 
     fn send_inbound(

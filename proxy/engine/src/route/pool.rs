@@ -67,11 +67,12 @@ impl Engine {
 
     pub(crate) fn dial_link(&mut self, key: Key<Endpoint>, session: Session) -> Result<(), Fault> {
         let link = self.dial(key, session, State::Linger)?;
-        let (mut config, now) = (crate::traffic::h2::settings(&self.config, http::h2::Role::Client), self.now);
-        if let Some(own) = self.routes.endpoints.get(key).and_then(|endpoint| endpoint.spec.http2) {
-            own_settings(&mut config, &own);
-        }
+        let (now, own) = (self.now, self.routes.endpoints.get(key).and_then(|endpoint| endpoint.spec.http2));
         if let Some(conn) = self.conns.get_mut(link) {
+            let mut config = crate::traffic::h2::settings(&self.config, conn.role);
+            if let Some(own) = own {
+                own_settings(&mut config, &own);
+            }
             conn.state = State::Link(Box::new(Link::new(http::h2::Role::Client, &config, now, &mut conn.out)));
         }
         if let Some(endpoint) = self.routes.endpoints.get_mut(key) {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use table::Tell;
 
 /// An HTTP/2 application in a test.
-struct App {
+pub(super) struct App {
     h2: Conn,
     end: End,
     kept: Vec<u8>,
     out: Vec<u8>,
     /// What happened: stream and a line of text.
-    seen: Vec<(StreamId, String)>,
+    pub(super) seen: Vec<(StreamId, String)>,
     /// Body bytes by stream.
     bytes: std::collections::HashMap<StreamId, usize>,
     release: bool,
@@ -27,13 +27,13 @@ fn show<'a>(start: String, fields: impl Iterator<Item = Field<'a>>) -> String {
 }
 
 impl App {
-    fn new(role: Role, end: End) -> App {
+    pub(super) fn new(role: Role, end: End) -> App {
         let mut out = Vec::new();
         let h2 = Conn::new(role, &Config::default(), 0, &mut out);
         App { h2, end, kept: vec![], out, seen: vec![], bytes: Default::default(), release: true }
     }
 
-    fn open(&mut self, path: &str, kind: &str, end: bool) -> StreamId {
+    pub(super) fn open(&mut self, path: &str, kind: &str, end: bool) -> StreamId {
         let head = Request {
             method: b"POST",
             scheme: b"http",
@@ -47,7 +47,7 @@ impl App {
         self.h2.send_request(&mut self.out, &head, &Edit { add: &add, ..Edit::NONE }, end, 7).expect("open")
     }
 
-    fn answer(&mut self, stream: StreamId, status: u16, end: bool) {
+    pub(super) fn answer(&mut self, stream: StreamId, status: u16, end: bool) {
         let head = Response { status, reason: b"", version: Version::H2, fields: Fields::EMPTY };
         self.h2.send_response(&mut self.out, stream, &head, &Edit::NONE, end).expect("answer");
     }
@@ -64,7 +64,7 @@ impl App {
     }
 
     /// Sends what waits, lets the world run, takes what came.
-    fn turn(&mut self, world: &mut World) {
+    pub(super) fn turn(&mut self, world: &mut World) {
         world.write(self.end, std::mem::take(&mut self.out));
         world.run();
         self.kept.extend(world.read(self.end));
@@ -103,7 +103,7 @@ impl App {
         }
     }
 
-    fn saw(&self, stream: StreamId, text: &str) -> bool {
+    pub(super) fn saw(&self, stream: StreamId, text: &str) -> bool {
         self.seen.iter().any(|(s, line)| *s == stream && line.contains(text))
     }
 }

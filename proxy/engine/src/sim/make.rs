@@ -135,6 +135,7 @@ pub(crate) fn server(authentication: inbound::Authentication) -> inbound::Server
         routes: Box::default(),
         meta: meta("server"),
         allow_loopback: false,
+        limit: None,
     }
 }
 

@@ -10,14 +10,14 @@ use table::inbound::{self, Authentication};
 use table::outbound::{self as out, Filter, HeaderEdits, HostMatch, PathMatch, RequestMatch};
 use table::{Lookup, PathId, Tell};
 
-const ASK: &str = "GET /x HTTP/1.1\r\nhost: web\r\n\r\n";
+pub(super) const ASK: &str = "GET /x HTTP/1.1\r\nhost: web\r\n\r\n";
 
-fn only(name: &str) -> Authentication {
+pub(super) fn only(name: &str) -> Authentication {
     Authentication::Identities { exact: Box::new([name.into()]), suffixes: Box::default() }
 }
 
 /// Sends a request through both proxies, answers it if it arrives; what the client got and the server saw.
-fn call(world: &mut World, end: End, at: &str, ask: &str) -> (String, Option<String>) {
+pub(super) fn call(world: &mut World, end: End, at: &str, ask: &str) -> (String, Option<String>) {
     world.write(end, ask);
     world.run();
     let seen = world.accept(at).map(|server| {
@@ -30,7 +30,7 @@ fn call(world: &mut World, end: End, at: &str, ask: &str) -> (String, Option<Str
     (world.text(end), seen)
 }
 
-fn route(path: &str, authentication: Authentication) -> inbound::Route {
+pub(super) fn route(path: &str, authentication: Authentication) -> inbound::Route {
     let path = Some(PathMatch::Prefix(path.into()));
     inbound::Route {
         hosts: Box::default(),
@@ -261,7 +261,7 @@ fn a_request_timeout_is_a_504() {
 }
 
 /// East calls a mirrored service; `gw` in west forwards to a service there, behind `b`.
-fn clusters(seed: u64, opaque: bool) -> World {
+pub(super) fn clusters(seed: u64, opaque: bool) -> World {
     let mut world = World::new(seed);
     world.proxy("a.test", "10.0.0.1", Config::default());
     world.proxy("b.test", "10.0.0.2", Config::default());

@@ -238,6 +238,14 @@ impl World {
         self.air.wires[wire][side].stalled = stalled;
     }
 
+    /// Cuts every link between two proxies without a word: neither side reads any more.
+    pub(crate) fn cut(&mut self, a: usize, b: usize) {
+        for wire in &mut self.air.wires {
+            let between = wire.iter().all(|half| matches!(half.owner, Owner::Node(node, _) if node == a || node == b));
+            wire.iter_mut().for_each(|half| half.stalled |= between);
+        }
+    }
+
     /// Everything that has arrived; what fits in the window comes after a further `run`.
     pub(crate) fn read(&mut self, End(wire, side): End) -> Vec<u8> {
         self.air.wires[wire][side].inbox.drain(..).collect()

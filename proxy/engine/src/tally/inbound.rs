@@ -3,13 +3,14 @@
 use crate::base::conn::Info;
 use crate::base::slab::Key;
 use crate::engine::Engine;
+use crate::route::limit::Scope;
 use crate::tally::series::REQUESTS;
 use crate::tally::tcp::label;
 use crate::tally::{Labels, borrowed};
 use crate::traffic::exchange::{Exchange, Facts};
 use metrics::families;
 use table::Meta;
-use table::inbound::Server;
+use table::inbound::{RateLimit, Server};
 
 /// R: `route_group,route_kind,route_name`.
 pub(crate) fn route(labels: &mut Labels, meta: Option<&Meta>) {
@@ -122,6 +123,39 @@ impl Engine {
         authz(&mut labels, by.filter(|_| decided.allowed));
         let series = tally.series(labels, REQUESTS);
         Known { key, series, route: tally.inbound_route(policy, info.port, meta, grpc), verdict }
+    }
+
+    /// A rate limit refused a request; the handle is kept like those of `inbound_series`, because a flood is counted quickly.
+    pub(crate) fn inbound_limited(
+        &mut self,
+        info: &mut Info,
+        policy: &Server,
+        limit: &RateLimit,
+        rule: Option<usize>,
+        scope: Scope,
+    ) {
+        let version = self.ports.get(info.port).map_or(0, |port| port.version);
+        let rule_part = rule.map_or(0, |i| i as u32 + 1) & 0x3ff;
+        // No authorization has these numbers.
+        let key = version << 22 | rule_part << 11 | (0x3fe | u32::from(scope == Scope::Total)) << 1;
+        if let Some(known) = info.series.iter().find(|known| known.key == key) {
+            return self.tally.shard.add(known.verdict, 1);
+        }
+        let tally = &mut self.tally;
+        let mut labels = Labels::new();
+        tally.place(&mut labels, info.original, Some(policy), info.port);
+        route(&mut labels, rule.and_then(|r| policy.routes.get(r)).map(|route| &route.meta));
+        label(&mut labels, "ratelimit_group", &*limit.meta.group);
+        label(&mut labels, "ratelimit_kind", &*limit.meta.kind);
+        label(&mut labels, "ratelimit_name", &*limit.meta.name);
+        label(&mut labels, "ratelimit_scope", scope.label());
+        tally.tls_in(&mut labels, info);
+        let verdict = tally.registry.counter(&families::INBOUND_HTTP_RATELIMIT_TOTAL, &borrowed(&labels));
+        tally.shard.add(verdict, 1);
+        if info.series.len() >= 16 {
+            info.series.clear();
+        }
+        info.series.push(Known { key, series: u32::MAX, route: u32::MAX, verdict });
     }
 
     /// No route matched.

@@ -29,9 +29,10 @@ impl Engine {
     /// The connection speaks HTTP/2 to us.
     pub(crate) fn become_http2(&mut self, key: Key<Conn>) {
         self.tally.opened(&mut self.conns, &self.ports, key);
-        let (config, now) = (settings(&self.config, http::h2::Role::Server), self.now);
         let draining = self.life != Life::Serving;
+        let (now, config) = (self.now, self.config.clone());
         let Some(conn) = self.writer(key) else { return };
+        let config = settings(&config, conn.role);
         let mut link = Link::new(http::h2::Role::Server, &config, now, &mut conn.out);
         if draining {
             link.h2.goaway(&mut conn.out, http::h2::Code::NoError);

@@ -99,6 +99,9 @@ impl Facts {
     /// The whole response has been passed on, but the server still takes the request.
     pub(crate) const DONE: Facts = Facts(1 << 19);
 
+    /// Let in by the inbound policy; what is let in for a gateway's target is `ADMITTED` by that one's routes.
+    pub(crate) const ENTERED: Facts = Facts(1 << 24);
+
     #[inline]
     pub(crate) fn has(self, fact: Facts) -> bool {
         self.0 & fact.0 != 0

@@ -10,6 +10,8 @@ pub(crate) enum Fault {
     NoRoute,
     /// Policy lets nobody like this in.
     Unauthorized,
+    /// A rate limit of the port is reached: of all clients, or of this one.
+    RateLimited(&'static str),
     /// Too many requests at a time, or in a queue.
     Loadshed,
     /// No endpoint for too long.
@@ -50,6 +52,7 @@ impl Fault {
         match self {
             Fault::NoRoute | Fault::GatewayName => 404,
             Fault::Unauthorized => 403,
+            Fault::RateLimited(_) => 429,
             Fault::Loadshed => 503,
             Fault::Failfast | Fault::ConnectLate | Fault::Timeout(_) => 504,
             Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Identity => 502,
@@ -73,6 +76,7 @@ impl Fault {
         match self {
             Fault::NoRoute | Fault::GatewayName => Status::NotFound,
             Fault::Unauthorized => Status::PermissionDenied,
+            Fault::RateLimited(_) => Status::ResourceExhausted,
             Fault::Loadshed | Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Identity => Status::Unavailable,
             Fault::Reset(_) => Status::Unavailable,
             Fault::Cancelled => Status::Cancelled,
@@ -96,7 +100,7 @@ impl Fault {
             Fault::Io | Fault::Reset(_) => "connection to endpoint broke",
             Fault::Cancelled => "client went away",
             Fault::BadResponse => "endpoint answered with malformed HTTP",
-            Fault::Timeout(what) | Fault::BadRequest(_, what) => what,
+            Fault::Timeout(what) | Fault::BadRequest(_, what) | Fault::RateLimited(what) => what,
             Fault::Loop => "request loop detected",
             Fault::GatewayName => "gateway does not serve this name",
             Fault::Identity => "required identity is not the endpoint's",
@@ -116,6 +120,7 @@ impl Fault {
         match self {
             Fault::NoRoute => "route not found",
             Fault::Unauthorized => "unauthorized",
+            Fault::RateLimited(_) => "rate limited",
             Fault::Loadshed => "loadshed",
             Fault::Failfast => "failfast",
             Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Reset(_) | Fault::BadResponse => "i/o",

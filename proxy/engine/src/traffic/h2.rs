@@ -3,14 +3,13 @@
 //! In: bytes. Out: heads and body pieces of exchanges. A stream's token is its exchange's key.
 //! Limits: the codec's windows, streams and buckets (`Config::h2`); beyond 1 MiB of unsent output nothing is read.
 
-use crate::base::conn::{Conn, Flags, HIGH, State};
+use crate::base::conn::{self, Conn, Flags, HIGH, State};
 use crate::base::slab::Key;
 use crate::config::Config;
-use crate::engine::{Engine, Life};
+use crate::engine::Engine;
 use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::fault::Fault;
 use http::h2::{self, Code, Event, Role};
-use std::time::Duration;
 
 /// An HTTP/2 connection.
 pub(crate) struct Link {
@@ -18,8 +17,10 @@ pub(crate) struct Link {
     pub(crate) role: Role,
     /// Bodies that wait until less output is unsent.
     pub(crate) held: Vec<(Key<Exchange>, Dir)>,
-    /// A ping is out.
+    /// A ping is out, and nothing has come since.
     pinged: bool,
+    /// When something came last (ns).
+    last: u64,
     /// The peer has asked something.
     heard: bool,
     /// Takes no more streams of ours; goes when the last has ended.
@@ -29,18 +30,26 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(role: Role, config: &h2::Config, now: u64, out: &mut Vec<u8>) -> Link {
         let h2 = h2::Conn::new(role, config, now, out);
-        Link { h2, role, held: Vec::new(), pinged: false, heard: false, retired: false }
+        Link { h2, role, held: Vec::new(), pinged: false, last: now, heard: false, retired: false }
     }
 }
 
-/// What we announce.
-pub(crate) fn settings(config: &Config, role: Role) -> h2::Config {
+/// What we announce on a connection of this role.
+pub(crate) fn settings(config: &Config, role: conn::Role) -> h2::Config {
+    let (own, max_streams) = match role {
+        conn::Role::AppIn => (&config.outbound_side.h2, config.outbound_side.h2.max_streams),
+        conn::Role::PeerIn => (&config.inbound_side.h2, config.inbound_side.h2.max_streams),
+        conn::Role::PeerOut | conn::Role::AppOut => (&config.h2, config.h2.streams_per_link),
+    };
+    let mut limits = h2::Limits::default();
+    limits.resets = own.resets.unwrap_or(limits.resets);
     h2::Config {
-        stream_window: config.h2.stream_window,
-        connection_window: config.h2.connection_window,
-        header_list: u32::try_from(config.h2.max_head).unwrap_or(u32::MAX),
-        max_streams: if role == Role::Server { config.h2.max_streams } else { config.h2.streams_per_link },
-        ..h2::Config::default()
+        stream_window: own.stream_window,
+        connection_window: own.connection_window,
+        frame: own.frame,
+        header_list: u32::try_from(own.max_head).unwrap_or(u32::MAX),
+        max_streams,
+        limits,
     }
 }
 
@@ -67,6 +76,7 @@ impl Engine {
                 break;
             }
             let State::Link(link) = &mut conn.state else { break };
+            (link.last, link.pinged) = (now, false);
             self.buffers.lend(&mut conn.out);
             let before = conn.out.len();
             let event = link.h2.recv(now, data, &mut at, &mut scratch, &mut conn.out);
@@ -146,11 +156,7 @@ impl Engine {
                 self.drain_pipe(Key::from_token(token), dir);
             }
             Event::Goaway { .. } => {}
-            Event::Pong { .. } => {
-                if let Some(link) = self.link(key) {
-                    link.pinged = false;
-                }
-            }
+            Event::Pong { .. } => {}
             Event::Settings => self.link_room(key),
         }
     }
@@ -262,22 +268,30 @@ impl Engine {
         }
     }
 
-    /// Pings at the configured interval while the link lives.
+    /// Interval and timeout of the pings of a link: as its endpoint's own settings say, else as ours do.
+    fn keepalive(&self, key: Key<Conn>) -> Option<(u64, u64)> {
+        let conn = self.conns.get(key)?;
+        let (interval, timeout) = match conn.role {
+            conn::Role::AppIn => self.config.outbound_side.h2.keepalive,
+            conn::Role::PeerIn => self.config.inbound_side.h2.keepalive,
+            _ => {
+                let endpoint = self.routes.endpoints.get(conn.endpoint)?;
+                let own = endpoint.spec.http2.and_then(|own| own.keepalive);
+                own.or(endpoint.peer().and(self.config.h2.keepalive))
+            }
+        }?;
+        Some((interval.as_millis() as u64, timeout.as_millis() as u64))
+    }
+
+    /// Looks after the configured interval whether the peer is still there.
     pub(crate) fn link_keepalive(&mut self, key: Key<Conn>) {
         if let Some((interval, _)) = self.keepalive(key) {
-            self.alarm(key, interval.as_millis() as u64);
+            self.alarm(key, interval);
         }
     }
 
-    /// As the endpoint's own settings say, else as ours do.
-    fn keepalive(&self, key: Key<Conn>) -> Option<(Duration, Duration)> {
-        let endpoint = self.conns.get(key).and_then(|conn| self.routes.endpoints.get(conn.endpoint));
-        let own = endpoint.and_then(|endpoint| endpoint.spec.http2).and_then(|own| own.keepalive);
-        own.or(self.config.h2.keepalive)
-    }
-
     pub(crate) fn link_alarm(&mut self, key: Key<Conn>) {
-        let (keepalive, serving) = (self.keepalive(key), self.life == Life::Serving);
+        let (keepalive, now) = (self.keepalive(key), self.now);
         let Some(conn) = self.conns.get(key) else { return };
         let State::Link(link) = &conn.state else { return };
         if !conn.flags.has(Flags::UP) || !link.heard && link.role == Role::Server || link.pinged {
@@ -286,14 +300,17 @@ impl Engine {
             }
             return self.kill(key, true);
         }
-        let Some((_, timeout)) = keepalive else { return };
-        let _: bool = serving;
+        let Some((interval, timeout)) = keepalive else { return };
+        let silent = (now - link.last) / 1_000_000;
+        if silent < interval {
+            return self.alarm(key, interval - silent);
+        }
         if let Some(conn) = self.writer(key)
             && let State::Link(link) = &mut conn.state
         {
             link.pinged = true;
             link.h2.ping(&mut conn.out, *b"alive?\0\0");
         }
-        self.alarm(key, timeout.as_millis() as u64);
+        self.alarm(key, timeout);
     }
 }

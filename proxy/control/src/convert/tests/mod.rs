@@ -1,6 +1,7 @@
 mod balance;
 mod endpoint;
 mod inbound;
+mod limit;
 mod outbound;
 mod profile;
 mod streams;
