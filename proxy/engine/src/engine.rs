@@ -10,6 +10,7 @@ use crate::base::slab::{Key, Slab};
 use crate::base::wheel::{Timer, Wheel};
 use crate::config::Config;
 use crate::entry::ports::Ports;
+use crate::observe::Watching;
 use crate::route::Routes;
 use crate::tally::Tally;
 use crate::traffic::exchange::Exchange;
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     pub(crate) buffers: Buffers,
     pub(crate) wheel: Wheel,
     pub(crate) tally: Tally,
+    pub(crate) watching: Watching,
     pub(crate) dice: Dice,
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// Counts certificates, so that what was made from an old one is made again.
@@ -74,6 +76,7 @@ impl Engine {
             io: Io::default(),
             buffers: Buffers::default(),
             wheel,
+            watching: Watching::new(&registry),
             tally: Tally::new(registry, worker),
             dice: Dice::new(seed),
             credentials: None,
@@ -129,6 +132,7 @@ impl Engine {
                 self.credentials = Some(credentials);
                 self.epoch += 1;
             }
+            Tell::Watch(watch) => self.watching.told(watch),
             Tell::Drain(grace) => self.drain(grace),
         }
     }

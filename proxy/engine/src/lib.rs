@@ -7,6 +7,7 @@ mod base;
 mod config;
 mod engine;
 mod entry;
+mod observe;
 mod route;
 mod run;
 #[cfg(test)]

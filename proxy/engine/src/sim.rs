@@ -7,11 +7,13 @@ pub(crate) mod world;
 
 mod balance;
 mod chaos;
+mod cost;
 mod http1;
 mod http2;
 mod inbound;
 mod limits;
 mod metrics;
+mod observe;
 mod opaque;
 mod policy;
 mod recover;

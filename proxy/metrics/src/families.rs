@@ -118,6 +118,14 @@ families! {
     gauge TRUST_ANCHORS = "control_identity_trust_anchors", "Trust anchors in force, those included that are gone from their file and still needed";
     counter CERT_REFRESHES_TOTAL = "control_identity_cert_refreshes_total", "Renewals of our certificate, by result";
 
+    gauge TAP_SESSIONS = "tap_sessions", "Tap sessions open now";
+    counter TAP_EVENTS_DROPPED_TOTAL = "tap_events_dropped_total", "Tap events for which a session had no room";
+    counter ACCESS_LOG_DROPPED_TOTAL = "access_log_dropped_total", "Lines for which the access log had no room";
+    counter SPANS_DROPPED_TOTAL = "opentelemetry_spans_dropped_total", "Spans for which the exporter had no room, or that the collector refused";
+    counter SPAN_EXPORT_STREAMS = "opentelemetry_span_export_streams", "Connections to the trace collector that were asked for";
+    counter SPAN_EXPORT_REQUESTS = "opentelemetry_span_export_requests", "Batches sent to the trace collector, repeats included";
+    counter SPAN_EXPORTS = "opentelemetry_span_exports", "Spans that the trace collector took";
+
     gauge PROXY_BUILD_INFO = "proxy_build_info", "Always 1; date, git_sha, profile, vendor, version";
     gauge RUSTLS_INFO = "rustls_info", "Always 1; tls_suites, tls_kx_groups, tls_rand, tls_key_provider, tls_fips";
     counter FOLDED = "metrics_series_folded_total", "Label sets that went into the series `other` because their family was full";

@@ -5,6 +5,7 @@
 //! Never here: sockets, protobuf, clocks, locks, or anything a worker would have to mutate per request.
 
 pub mod inbound;
+pub mod observe;
 pub mod outbound;
 
 use std::net::SocketAddr;
@@ -55,6 +56,8 @@ pub enum Tell {
     Port(u16, Arc<inbound::Server>),
     /// The first or a renewed certificate. Workers serve 4140 and 4143 from the first one on.
     Credentials(Arc<Credentials>),
+    /// Who watches from now on: taps, access log, traces.
+    Watch(Arc<observe::Watch>),
     /// Stop accepting, finish what runs, end what is left after this long.
     Drain(Duration),
 }

@@ -108,6 +108,11 @@ impl Engine {
                 x.facts.set(Facts::ENTERED);
                 x.facts.set_if(Facts::ORIG, orig.is_some() && x.facts.has(Facts::DOWN2));
                 x.orig = orig;
+                if let Some(watched) = &mut x.watch
+                    && let Some(route) = rule.and_then(|(r, _)| server.routes.get(r))
+                {
+                    watched.route(&route.meta, &[]);
+                }
             }
             if let Err(fault) = self.answering_filters(ex, filters, &head) {
                 return Outcome::Fail(fault);

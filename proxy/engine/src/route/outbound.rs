@@ -104,6 +104,9 @@ impl Engine {
         let first = !x.facts.has(Facts::ADMITTED);
         if first {
             x.facts.set(Facts::ADMITTED);
+            if let Some(watched) = &mut x.watch {
+                watched.route(&rule.route, &rule.profile_labels);
+            }
             self.route_series(ex, key, table, rule, index as u16, head.authority);
             self.set_deadlines(ex, &rule.timeouts);
             if !rule.profile_labels.is_empty() || !rule.failures.is_empty() {

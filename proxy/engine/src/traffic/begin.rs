@@ -74,6 +74,9 @@ impl Engine {
             State::Server1(server) => server.ex = ex,
             _ => {}
         }
+        if self.watching.on() {
+            self.watch_request(ex, head);
+        }
         match self.admit(ex, head, upgrade) {
             Outcome::Sent => {}
             Outcome::Wait if self.tally.queued >= self.side(outbound).queue => self.fail(ex, &Fault::Loadshed),

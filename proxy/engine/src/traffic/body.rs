@@ -25,6 +25,9 @@ impl Engine {
             self.tally.frame(x, dir, data.len());
         }
         x.deadlines.last = self.now / 1_000_000;
+        if let Some(watched) = &mut x.watch {
+            watched.body(dir, data.len());
+        }
         let (from, stream) = x.source(dir);
         let (to, _) = x.sink(dir);
         let pipe = x.pipe(dir);
@@ -62,6 +65,11 @@ impl Engine {
         {
             x.grpc = status as u8;
             x.hint = x.hint.max(crate::route::judge::hint(fields));
+        }
+        if let Some(watched) = &mut x.watch
+            && dir == Dir::Response
+        {
+            watched.trailers(fields);
         }
         let (to, _) = x.sink(dir);
         let pipe = x.pipe(dir);

@@ -5,6 +5,7 @@
 use crate::base::conn::Conn;
 use crate::base::slab::Key;
 use crate::base::wheel::Alarm;
+use crate::observe::Watched;
 use crate::route::endpoint::Endpoint;
 use crate::route::target::Target;
 use http::h2::StreamId;
@@ -178,6 +179,8 @@ pub(crate) struct Exchange {
     /// Status codes that count as failures; empty: 5xx.
     pub(crate) failures: Box<[(u16, u16)]>,
     pub(crate) waiting: Option<Box<Waiting>>,
+    /// Somebody watches it: a tap, the access log or a trace.
+    pub(crate) watch: Option<Box<Watched>>,
     pub(crate) edits: Vec<HeaderEdits>,
     pub(crate) alarm: Alarm,
     pub(crate) deadlines: Deadlines,
@@ -211,6 +214,7 @@ impl Exchange {
             route_series: u32::MAX,
             failures: Box::default(),
             waiting: None,
+            watch: None,
             edits: Vec::new(),
             alarm: Alarm::default(),
             deadlines: Deadlines::default(),

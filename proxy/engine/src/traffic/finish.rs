@@ -124,6 +124,9 @@ impl Engine {
             self.tally.queued -= 1;
         }
         self.count(&x, fault);
+        if let Some(watched) = x.watch.take() {
+            self.watch_over(&x, watched, fault);
+        }
         if !x.target.is_none() {
             self.target_unuse(x.target);
         }

@@ -46,11 +46,15 @@ impl Engine {
             x.grpc = status as u8;
         }
         let list = std::mem::take(&mut x.edits);
+        let watched = x.watch.is_some();
         let orig = if x.facts.has(Facts::ORIG) {
             x.orig.and_then(|orig| orig_proto::field(orig.version, Form::Origin))
         } else {
             None
         };
+        if watched {
+            self.watch_response(ex, head);
+        }
         if list.is_empty() {
             let edit = Edit { drop: names::L5D, drop_other: &[], add: orig.as_slice() };
             self.write_head(ex, head, &edit, end, length);
@@ -105,6 +109,9 @@ impl Engine {
         x.heard = self.now;
         x.up = Key::NONE;
         x.down = Key::NONE;
+        if x.watch.is_some() {
+            self.watch_response(ex, head);
+        }
         let version = Version::Http11;
         let head = Response { version, ..*head };
         let edit = Edit { drop: names::L5D, ..Edit::NONE };

@@ -37,6 +37,20 @@ impl Engine {
         upgrade: Option<&[u8]>,
         http2: bool,
     ) -> Outcome {
+        match self.exchanges.get(ex) {
+            Some(x) if x.watch.is_some() => self.send_watched(ex, head, edit, upgrade, http2),
+            _ => self.send_head(ex, head, edit, upgrade, http2),
+        }
+    }
+
+    pub(crate) fn send_head(
+        &mut self,
+        ex: Key<Exchange>,
+        head: &Request<'_>,
+        edit: &Edit<'_>,
+        upgrade: Option<&[u8]>,
+        http2: bool,
+    ) -> Outcome {
         let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
         let at = x.endpoint;
         let found = if http2 { self.find_link(at, Session::Http2) } else { self.find_h1(at, Session::Http1) };
