@@ -7,7 +7,9 @@ mod admin;
 mod fill;
 mod rest;
 mod serve;
+mod tap;
 mod wait;
+mod watching;
 
 use control::env;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 
 use crate::admin::{self, Shown};
 use crate::fill;
+use crate::watching;
 use control::discover::{self, Inputs};
 use control::env::Settings;
 use control::identity::{self, Anchors, Key};
@@ -39,9 +40,9 @@ pub enum ServeError {
     /// The engine could not start.
     #[error(transparent)]
     Engine(#[from] engine::StartError),
-    /// The admin port cannot be bound.
+    /// The admin port or the tap port cannot be bound.
     #[error("cannot listen on {0}: {1}")]
-    Admin(std::net::SocketAddr, std::io::Error),
+    Listen(std::net::SocketAddr, std::io::Error),
     /// The runtime could not be made.
     #[error("cannot start: {0}")]
     Runtime(#[from] std::io::Error),
@@ -66,7 +67,8 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
     let key = Key::load(settings.identity.dir.as_deref(), &settings.identity.id).map_err(ServeError::Identity)?;
     let anonymous = tls::anonymous_client(&anchors.roots).map_err(|error| ServeError::Identity(error.to_string()))?;
 
-    let listener = TcpListener::bind(settings.admin).await.map_err(|error| ServeError::Admin(settings.admin, error))?;
+    let listener =
+        TcpListener::bind(settings.admin).await.map_err(|error| ServeError::Listen(settings.admin, error))?;
     let registry = Registry::new(usize::from(settings.workers));
     registry.retain_idle(settings.retain_idle);
     let (mailbox, asks) = discover::mailbox();
@@ -82,6 +84,7 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
         identity::run(settings.identity.clone(), key, anchors, link, credentials_in, anonymous_in, registry.clone());
     tokio::spawn(renewal);
     let workers = engine.workers.clone();
+    let watching = watching::start(&settings, &workers, &credentials, &dns, &registry).await?;
     tokio::spawn(discover::run(Inputs {
         settings: settings.clone(),
         registry: registry.clone(),
@@ -107,6 +110,7 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
     log::info!("isthmus-proxy {} with {} workers, admin on {}", crate::VERSION, settings.workers, settings.admin);
     told_to_stop(&stop).await?;
     drain(&workers, engine.threads, settings.grace).await;
+    watching.finish().await;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! In: `LINKERD2_PROXY_*`, messages of the control plane, `table::Ask` from workers. Out: `table::Tell`, logs, metrics.
 //! Never here: a connection of the application, or anything a request waits for.
 
+pub mod access;
 pub mod admit;
 pub mod convert;
 pub mod discover;
@@ -10,3 +11,5 @@ pub mod env;
 pub mod identity;
 pub mod link;
 pub mod logger;
+pub mod tap;
+pub mod trace;

@@ -4,6 +4,10 @@
 //! all of our own modules, so filters written for other proxies hold; directives on spans (`[{..}]=..`) are accepted and unused.
 //! Never here: buffering; the engine logs rarely and never per request.
 
+mod follow;
+
+pub use follow::{Followed, follow};
+
 use log::{LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::sync::RwLock;
@@ -91,9 +95,15 @@ pub fn install(filter: Filter, json: bool) {
 /// Replaces the filter.
 pub fn set(filter: Filter) {
     if let Some(logger) = LOGGER.get() {
-        log::set_max_level(filter.max());
         *logger.filter.write().unwrap_or_else(std::sync::PoisonError::into_inner) = filter;
+        level();
     }
+}
+
+/// Lets through what the log or one of its followers wants.
+fn level() {
+    let own = current().map_or(LevelFilter::Off, |filter| filter.max());
+    log::set_max_level(own.max(follow::max()));
 }
 
 /// The filter in force.
@@ -111,6 +121,7 @@ impl Log for Logger {
             let line = if self.json { json(record) } else { plain(record, self.start.elapsed().as_secs_f64()) };
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
+        follow::publish(record);
     }
 
     fn flush(&self) {}

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 
-const HELLO: Duration = Duration::from_secs(10);
 /// First byte of a TLS record with a handshake.
 const HANDSHAKE: u8 = 0x16;
 
@@ -29,13 +28,14 @@ pub struct Peer {
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// The connection, ready for HTTP; `None`: not for us, or too slow.
+/// The connection, ready for HTTP; `None`: not for us, or not within the limit.
 pub async fn enter(
     tcp: TcpStream,
     from: SocketAddr,
     credentials: &watch::Receiver<Option<Arc<Credentials>>>,
+    limit: Duration,
 ) -> Option<(Box<dyn Io>, Peer)> {
-    timeout(HELLO, identify(tcp, from, credentials)).await.ok().flatten()
+    timeout(limit, identify(tcp, from, credentials)).await.ok().flatten()
 }
 
 async fn identify(

@@ -1,12 +1,15 @@
 //! The admin port: probes, metrics, a few knobs. Clear text from the pod and the node, mesh TLS from peers.
 //!
-//! In: HTTP/1 and HTTP/2 on 4191. Out: `/live`, `/ready`, `/metrics`; from loopback also `/env.json`, `/proxy-log-level`,
-//! `/shutdown`. Limits: 128 connections, 10 s to say who one is, 10 s per request head, 64 KiB of body.
+//! In: HTTP/1 and HTTP/2 on 4191. Out: `/live`, `/ready`, `/metrics`; from loopback also `/env.json`, `/logs.json`,
+//! `/proxy-log-level`, `/shutdown`. Limits: 128 connections, 10 s to say who one is, 10 s per request head, 64 KiB of body.
 //! Never here: application traffic.
 
+mod exposition;
 mod gate;
+mod lines;
 mod routes;
 
+pub use gate::enter;
 pub use routes::Shown;
 
 use hyper::service::service_fn;
@@ -18,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 const CONNECTIONS: usize = 128;
+const HELLO: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 
 /// Serves until the process ends.
@@ -40,7 +44,7 @@ pub async fn serve(listener: TcpListener, shown: Arc<Shown>) {
         let (shown, http) = (shown.clone(), http.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            let Some((io, peer)) = gate::enter(tcp, from, &shown.credentials).await else { return };
+            let Some((io, peer)) = gate::enter(tcp, from, &shown.credentials, HELLO).await else { return };
             let service = service_fn(move |request| {
                 let (shown, peer) = (shown.clone(), peer.clone());
                 async move { Ok::<_, std::convert::Infallible>(routes::answer(&shown, &peer, request).await) }

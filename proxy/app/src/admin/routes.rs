@@ -1,12 +1,14 @@
 //! One request, one answer. Probes are for everybody; `/metrics` asks the policy of this port; knobs are for loopback only.
 
+use super::exposition;
 use super::gate::Peer;
+use super::lines::{Lines, follow};
 use control::admit::admits;
 use control::logger;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode, header};
-use metrics::{Registry, process};
+use metrics::Registry;
 use std::sync::Arc;
 use std::time::SystemTime;
 use table::Credentials;
@@ -29,7 +31,8 @@ pub struct Shown {
     pub stop: Option<Arc<Notify>>,
 }
 
-type Answer = Response<Full<Bytes>>;
+/// Whole, or line by line for as long as somebody reads.
+pub(super) type Answer = Response<Either<Full<Bytes>, Lines>>;
 
 /// Answers a request.
 pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> Answer {
@@ -41,15 +44,18 @@ pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> A
             Some(_) => text(StatusCode::OK, "ready\n"),
             None => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         },
-        ("/metrics", &Method::GET | &Method::HEAD) if local || allowed(shown, peer, "/metrics") => metrics(shown),
+        ("/metrics", &Method::GET | &Method::HEAD) if local || allowed(shown, peer, "/metrics") => {
+            exposition::metrics(&shown.registry, shown.start, request.headers())
+        }
         ("/metrics", &Method::GET | &Method::HEAD) => {
             text(StatusCode::FORBIDDEN, "the policy of this port does not let you in\n")
         }
         ("/shutdown", _) if shown.stop.is_none() => text(StatusCode::NOT_FOUND, "not found\n"),
-        ("/env.json" | "/proxy-log-level" | "/shutdown", _) if !local => {
+        ("/env.json" | "/logs.json" | "/proxy-log-level" | "/shutdown", _) if !local => {
             text(StatusCode::FORBIDDEN, "from loopback only\n")
         }
         ("/env.json", &Method::GET) => environment(request.uri().query()),
+        ("/logs.json", method) if *method == Method::GET || method.as_str() == "QUERY" => logs(request).await,
         ("/proxy-log-level", &Method::GET) => {
             text(StatusCode::OK, &logger::current().map_or_else(String::new, |f| format!("{f}\n")))
         }
@@ -60,7 +66,7 @@ pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> A
             }
             text(StatusCode::OK, "shutting down\n")
         }
-        ("/live" | "/ready" | "/metrics" | "/env.json" | "/proxy-log-level" | "/shutdown", _) => {
+        ("/live" | "/ready" | "/metrics" | "/env.json" | "/logs.json" | "/proxy-log-level" | "/shutdown", _) => {
             text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n")
         }
         _ => text(StatusCode::NOT_FOUND, "not found\n"),
@@ -70,15 +76,6 @@ pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> A
 fn allowed(shown: &Shown, peer: &Peer, path: &str) -> bool {
     let policy = shown.policy.borrow().clone();
     policy.is_some_and(|p| admits(&p, path, peer.from.ip(), peer.tls, peer.identity.as_deref()))
-}
-
-fn metrics(shown: &Shown) -> Answer {
-    let mut out = String::with_capacity(64 << 10);
-    let now = SystemTime::now();
-    shown.registry.render_at(&mut out, now.duration_since(shown.start).unwrap_or_default());
-    process::render(&mut out, process::Start { time: shown.start }, now);
-    out.push_str("# EOF\n");
-    with_type(StatusCode::OK, out, "text/plain; version=0.0.4; charset=utf-8")
 }
 
 /// The whole environment, or the variables that the query names.
@@ -106,13 +103,7 @@ fn environment(query: Option<&str>) -> Answer {
 }
 
 async fn set_log(request: Request<Incoming>) -> Answer {
-    let body = match Limited::new(request.into_body(), BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return text(StatusCode::BAD_REQUEST, &format!("{error}\n")),
-    };
-    let filter =
-        std::str::from_utf8(&body).map_err(|error| error.to_string()).and_then(|t| logger::Filter::parse(t.trim()));
-    match filter {
+    match body(request).await.and_then(|said| logger::Filter::parse(said.trim())) {
         Ok(filter) => {
             logger::set(filter);
             text(StatusCode::NO_CONTENT, "")
@@ -121,12 +112,39 @@ async fn set_log(request: Request<Incoming>) -> Answer {
     }
 }
 
-fn text(status: StatusCode, body: &str) -> Answer {
+async fn body(request: Request<Incoming>) -> Result<String, String> {
+    let body = Limited::new(request.into_body(), BODY).collect().await.map_err(|error| error.to_string())?;
+    String::from_utf8(body.to_bytes().into()).map_err(|error| error.to_string())
+}
+
+/// The log from now on, by the filter in query or body; none: the one in force.
+async fn logs(request: Request<Incoming>) -> Answer {
+    let said = match request.uri().query() {
+        Some(query) if request.method() == Method::GET => Ok(query.to_owned()),
+        _ => body(request).await,
+    };
+    let filter = said.and_then(|said| match said.trim() {
+        "" => Ok(logger::current().unwrap_or_default()),
+        said => logger::Filter::parse(said),
+    });
+    match filter.map(follow) {
+        Ok(Some(lines)) => {
+            let mut answer = Response::new(Either::Right(lines));
+            let json = header::HeaderValue::from_static("application/json");
+            answer.headers_mut().insert(header::CONTENT_TYPE, json);
+            answer
+        }
+        Ok(None) => text(StatusCode::SERVICE_UNAVAILABLE, "too many read the log already\n"),
+        Err(sentence) => text(StatusCode::BAD_REQUEST, &format!("{sentence}\n")),
+    }
+}
+
+pub(super) fn text(status: StatusCode, body: &str) -> Answer {
     with_type(status, body.to_owned(), "text/plain; charset=utf-8")
 }
 
-fn with_type(status: StatusCode, body: String, kind: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+pub(super) fn with_type(status: StatusCode, body: impl Into<Bytes>, kind: &'static str) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(body.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     answer

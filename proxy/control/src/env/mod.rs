@@ -7,12 +7,13 @@ mod parse;
 mod reader;
 mod settings;
 mod value;
+mod watching;
 
 pub use parse::settings;
 pub use reader::PREFIX;
 pub use settings::{
     AccessLog, Authority, Backoff, ControlPlane, DefaultPolicy, H2Server, Identity, Permit, Scope, Settings, Side,
-    StreamLimits,
+    StreamLimits, Trace,
 };
 pub use value::{Network, Ports, duration};
 

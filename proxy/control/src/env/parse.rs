@@ -6,6 +6,7 @@ use super::settings::{
     StreamLimits, is_local,
 };
 use super::value::{self, Network, Ports};
+use super::watching;
 use crate::logger::Filter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         outbound: listen(r, "OUTBOUND", SocketAddr::from(([127, 0, 0, 1], 4140))),
         admin: r.or("ADMIN_LISTEN_ADDR", value::address, "0.0.0.0:4191", loopback(4191)),
         tap: r.or("CONTROL_LISTEN_ADDR", value::address, "0.0.0.0:4190", SocketAddr::from(([0, 0, 0, 0], 4190))),
+        tap_client: watching::tap_client(r),
+        trace: watching::trace(r),
         shutdown_endpoint: r.or("SHUTDOWN_ENDPOINT_ENABLED", value::boolean, "true", false),
         grace: r.or("SHUTDOWN_GRACE_PERIOD", value::duration, "2m", 120 * SECOND),
         slow_start: slow_start(r),
@@ -207,7 +210,8 @@ fn h2(r: &mut Reader<'_>, d: &str) -> H2Server {
     }
 }
 
-fn service(r: &mut Reader<'_>, which: &str, example: &str) -> Option<Authority> {
+/// The address of a service and, outside this pod, its name.
+pub(super) fn service(r: &mut Reader<'_>, which: &str, example: &str) -> Option<Authority> {
     let addr = r.must(&format!("{which}_SVC_ADDR"), value::host_port, example);
     let name = r.opt(
         &format!("{which}_SVC_NAME"),

@@ -25,6 +25,10 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// `CONTROL_LISTEN_ADDR`: the tap port.
     pub tap: SocketAddr,
+    /// `TAP_SVC_NAME`: who may tap.
+    pub tap_client: Option<Box<str>>,
+    /// `TRACE_COLLECTOR_SVC_ADDR` and what belongs to it.
+    pub trace: Option<Trace>,
     /// `SHUTDOWN_ENDPOINT_ENABLED`.
     pub shutdown_endpoint: bool,
     /// `SHUTDOWN_GRACE_PERIOD`.
@@ -74,6 +78,23 @@ pub enum AccessLog {
     Apache,
     /// A JSON object per line.
     Json,
+}
+
+/// Where traces go and who they are from.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The collector.
+    pub service: Authority,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// `HOSTNAME`, the pod's name.
+    pub hostname: Option<String>,
+    /// A file of `key="value"` lines.
+    pub attributes_path: Option<PathBuf>,
+    /// More such lines.
+    pub extra: String,
+    /// `OTEL_RESOURCE_ATTRIBUTES`, unread.
+    pub otel: String,
 }
 
 /// Limits of one direction; what is unset stays with the engine's default.
