@@ -8,10 +8,10 @@ from typing import Any
 from tests.lab import caller
 
 
-def one(host: str, port: int, name: str, path: str = "/") -> dict[str, Any]:
+def one(host: str, port: int, name: str, path: str = "/", headers: dict[str, str] | None = None) -> dict[str, Any]:
     start = time.monotonic()
-    status, headers, body = caller.get(host, port, path, name)
-    return {"status": status, "headers": headers, "body": body.decode(), "seconds": time.monotonic() - start}
+    status, answered, body = caller.get(host, port, path, name, headers)
+    return {"status": status, "headers": answered, "body": body.decode(), "seconds": time.monotonic() - start}
 
 
 if __name__ == "__main__":
