@@ -10,7 +10,7 @@ from tests.wire import conftest, pods, world
 
 pytestmark = pytest.mark.wire
 
-WEB = {"host": world.WEB, "port": 80, "name": "web"}
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
 APACHE = re.compile(r'^(\S+) (\S+) - \[(\d{4}-\d\d-\d\dT[\d:.]+Z)\] "(\S+) (\S+) (\S+)" (\d+) (\d+)$')
 
 

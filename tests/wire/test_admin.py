@@ -15,7 +15,7 @@ from tests.wire import conftest, pods, world
 
 pytestmark = pytest.mark.wire
 
-WEB = {"host": world.WEB, "port": 80, "name": "web"}
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
 ASK = """
 import json, sys, urllib.error, urllib.request
 page, method, body = sys.argv[1:]

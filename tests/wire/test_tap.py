@@ -12,8 +12,8 @@ from tests.wire import conftest, pods, world
 
 pytestmark = pytest.mark.wire
 
-WEB = {"host": world.WEB, "port": 80, "name": "web"}
-HEALTH = {"host": world.HEALTH, "port": 50051, "name": "health"}
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
+HEALTH: dict[str, Any] = {"host": world.HEALTH, "port": 50051, "name": "health"}
 TAP = f"{world.IPS['server']}:4190"
 TAPPER = pods.HERE / "tapper.py"
 Said = dict[str, Any]

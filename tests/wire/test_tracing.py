@@ -10,7 +10,7 @@ from tests.wire import conftest, pods, world
 
 pytestmark = pytest.mark.wire
 
-WEB = {"host": world.WEB, "port": 80, "name": "web"}
+WEB: dict[str, Any] = {"host": world.WEB, "port": 80, "name": "web"}
 PORT = 4317
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 Said = dict[str, Any]
