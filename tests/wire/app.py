@@ -1,6 +1,7 @@
 """An application behind a proxy: HTTP/1.1 on 8080, gRPC on 50051, an echo that speaks first on 9000. Standard library and grpcio.
 
 In: `app.py NAME`. Out: `/` says who answered, `/headers` what arrived, `/bytes?n=`, `/upload`, `/slow?ms=`, `/ws` (an echoed frame).
+`?status=` asks for that status, with `&at=NAME` of that application alone, with `&retry=` and a `retry-after`.
 Run as a child process in a pod's network namespace; never imported by tests.
 """
 
@@ -50,10 +51,11 @@ async def http(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWr
             said: dict[str, object] = {"cluster": name, "path": target, "method": method, "bytes": size}
             answers = {"/headers": lambda h=headers: json.dumps(h), "/bytes": lambda q=query: "x" * int(q["n"])}
             text = answers.get(url.path, lambda s=said: json.dumps(s))().encode()
-            head = (
-                f"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-app: {name}\r\ncontent-length: {len(text)}\r\n\r\n"
-            )
-            writer.write(head.encode() + text)
+            fails = query.get("at", name) == name and "status" in query
+            status = f"{query['status']} Asked" if fails else "200 OK"
+            more = f"retry-after: {query['retry']}\r\n" if fails and "retry" in query else ""
+            head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nx-app: {name}\r\n{more}content-length: {len(text)}"
+            writer.write(f"{head}\r\n\r\n".encode() + text)
             await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):
         pass

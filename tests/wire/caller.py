@@ -1,6 +1,13 @@
-"""The lab's caller with one more word: `one` request, its answer and how long it took. Run inside a pod; never imported by tests."""
+"""The lab's caller with more words: `one` request and how long it took, `several` by who answered, a TLS `hello`.
 
+In: an order as JSON. Out: what was seen, as JSON. Run inside a pod; never imported by tests.
+"""
+
+import collections
+import contextlib
 import json
+import socket
+import ssl
 import sys
 import time
 from typing import Any
@@ -14,7 +21,31 @@ def one(host: str, port: int, name: str, path: str = "/", headers: dict[str, str
     return {"status": status, "headers": answered, "body": body.decode(), "seconds": time.monotonic() - start}
 
 
+def several(host: str, port: int, name: str, path: str, count: int) -> dict[str, int]:
+    """Requests one after the other on connections of their own: answers by application and status."""
+    seen = collections.Counter[str]()
+    for _ in range(count):
+        status, headers, _ = caller.get(host, port, path, name)
+        seen[f"{headers.get('x-app', 'proxy')} {status}"] += 1
+    return dict(seen)
+
+
+def hello(host: str, port: int, name: str) -> dict[str, Any]:
+    """A TLS client hello for `name` (none: other bytes), and the first line that comes back; none where the connection is closed."""
+    outgoing = ssl.MemoryBIO()
+    session = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name or None)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    with socket.create_connection((host, port), 10) as conn:
+        conn.sendall(outgoing.read() if name else b"no hello at all")
+        try:
+            line = conn.recv(64)
+        except ConnectionError:
+            line = b""
+    return {"line": line[:6].decode()}
+
+
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    do = {**caller.DO, "one": one}
+    do = {**caller.DO, "one": one, "several": several, "hello": hello}
     print(json.dumps(do[order.pop("do")](**order)))

@@ -232,6 +232,10 @@ class Plane:
             if said is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.path}")
                 return
+            if said == "missing":
+                sent = {}
+                yield destination_pb2.Update(no_endpoints=destination_pb2.NoEndpoints(exists=False))
+                continue
             new = {one["addr"]: one for one in said}
             gone = [addr for addr in sent if addr not in new]
             added = [one for addr, one in new.items() if sent.get(addr) != one]

@@ -270,3 +270,68 @@ fn many_streams_share_links_and_more_links_open_when_they_are_full() {
     let links = world.metric(0, "tcp_open_total", &["peer=\"dst\""]);
     assert!((2.0..=4.0).contains(&links), "{links} links");
 }
+
+/// One plain HTTP/2 server with HTTP/2 settings of its own; a request of the client open there.
+fn own_settings(http2: Option<table::outbound::Http2>) -> (World, App, App, StreamId) {
+    let mut world = World::new(4);
+    world.proxy("a.test", "10.0.0.1", crate::config::Config::default());
+    world.listen("10.0.0.3:8080");
+    let endpoint = table::outbound::Endpoint { http2, ..plain("10.0.0.3:8080") };
+    world.paths.insert(table::PathId(1), endpoints(&[endpoint]));
+    let lookup = table::Lookup::Addr(addr("10.1.0.1:80"));
+    world.targets.insert(lookup, std::sync::Arc::new(target(vec![balanced(1)], &[1])));
+    let mut client = App::new(Role::Client, world.connect(0, "10.1.0.1:80"));
+    let stream = client.open("/svc/M", "text/plain", true);
+    client.turn(&mut world);
+    let mut server = App::new(Role::Server, world.accept("10.0.0.3:8080").expect("dialed"));
+    server.turn(&mut world);
+    (world, client, server, stream)
+}
+
+#[test]
+fn an_endpoint_may_have_windows_of_its_own() {
+    let own = |stream_window, connection_window| {
+        Some(table::outbound::Http2 { stream_window, connection_window, ..Default::default() })
+    };
+    // Nothing is read by the client, so what fits is a window and what the proxy keeps for it; it differs by the window.
+    for (http2, window) in [(None, 256 << 10), (own(70_000, 0), 70_000), (own(1 << 20, 80_000), 80_000)] {
+        let (_world, _client, mut server, _) = own_settings(http2);
+        server.answer(1, 200, false);
+        assert_eq!(server.data(1, &vec![0; 2 << 20], false), window, "{http2:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_may_have_a_keepalive_of_its_own() {
+    let seconds = Duration::from_secs;
+    let own = table::outbound::Http2 { keepalive: Some((seconds(1), seconds(1))), ..Default::default() };
+    for (http2, answers, dies) in [(Some(own), false, true), (Some(own), true, false), (None, false, false)] {
+        let (mut world, mut client, mut server, stream) = own_settings(http2);
+        for _ in 0..8 {
+            world.pass(Duration::from_millis(500));
+            if answers {
+                server.turn(&mut world);
+            }
+        }
+        client.turn(&mut world);
+        assert_eq!(client.saw(stream, "502 "), dies, "{http2:?} {answers}: {:?}", client.seen);
+    }
+}
+
+#[test]
+fn routes_for_http2_may_differ_from_those_for_http1() {
+    let mut world = pair(6);
+    let mut routed = target(vec![balanced(1)], &[1]);
+    let shut = table::outbound::Filter::Fail { status: 418, message: "teapot".into(), ratio: 1_000_000 };
+    let rule = table::outbound::Rule { filters: Box::new([shut]), ..rule(arms(&[1])) };
+    routed.http2 = Some(table::outbound::Routes { rules: Box::new([rule]), trivial: true });
+    world.targets.insert(table::Lookup::Addr(addr("10.1.0.1:80")), std::sync::Arc::new(routed));
+    let mut client = App::new(Role::Client, world.connect(0, "10.1.0.1:80"));
+    let stream = client.open("/x", "text/plain", true);
+    client.turn(&mut world);
+    assert!(client.saw(stream, "418 "), "{:?}", client.seen);
+    let plain = world.connect(0, "10.1.0.1:80");
+    world.write(plain, "GET / HTTP/1.1\r\nhost: web\r\n\r\n");
+    world.run();
+    assert!(world.accept("10.0.0.2:8080").is_some());
+}
