@@ -54,7 +54,9 @@ async def http(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWr
             fails = query.get("at", name) == name and "status" in query
             status = f"{query['status']} Asked" if fails else "200 OK"
             more = f"retry-after: {query['retry']}\r\n" if fails and "retry" in query else ""
-            head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nx-app: {name}\r\n{more}content-length: {len(text)}"
+            head = (
+                f"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nx-app: {name}\r\n{more}content-length: {len(text)}"
+            )
             writer.write(f"{head}\r\n\r\n".encode() + text)
             await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):
