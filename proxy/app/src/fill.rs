@@ -47,3 +47,51 @@ fn h2(to: &mut engine::H2, from: &H2Server) {
     to.max_streams = from.max_streams.unwrap_or(to.max_streams);
     to.max_head = from.max_head.map_or(to.max_head, |bytes| bytes as usize);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn filled(changes: &[(&str, &str)]) -> Config {
+        let plain = [
+            ("LINKERD2_PROXY_DESTINATION_SVC_ADDR", "localhost.:8090"),
+            ("LINKERD2_PROXY_POLICY_SVC_ADDR", "localhost.:8090"),
+            ("LINKERD2_PROXY_IDENTITY_SVC_ADDR", "localhost.:8090"),
+            ("LINKERD2_PROXY_POLICY_WORKLOAD", "{}"),
+            ("LINKERD2_PROXY_IDENTITY_TOKEN_FILE", "/token"),
+            ("LINKERD2_PROXY_IDENTITY_LOCAL_NAME", "a.b.serviceaccount.identity.linkerd.cluster.local"),
+            ("ISTHMUS_PROXY_TRUST_ANCHORS_FILE", "/anchors"),
+        ];
+        let find = |name: &str| changes.iter().chain(&plain).find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        engine(&control::env::settings(&find, 1).expect("settings"))
+    }
+
+    #[test]
+    fn what_is_unset_stays_as_the_engine_has_it() {
+        let (config, own) = (filled(&[]), Config::default());
+        for (side, own) in [(&config.inbound_side, &own.inbound_side), (&config.outbound_side, &own.outbound_side)] {
+            assert_eq!(
+                (side.backoff, side.tcp_queue, side.tcp_failfast),
+                (own.backoff, own.tcp_queue, own.tcp_failfast)
+            );
+        }
+        assert_eq!(config.slow_start, own.slow_start);
+    }
+
+    #[test]
+    fn waits_and_queues_are_handed_on() {
+        let config = filled(&[
+            ("LINKERD2_PROXY_INBOUND_CONNECT_EXP_BACKOFF_MAX", "3s"),
+            ("LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MIN", "1s"),
+            ("LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_JITTER", "0.7"),
+            ("LINKERD2_PROXY_OUTBOUND_TCP_QUEUE_CAPACITY", "7"),
+            ("LINKERD2_PROXY_OUTBOUND_TCP_FAILFAST_TIMEOUT", "2s"),
+            ("ISTHMUS_PROXY_SLOW_START", "0"),
+        ]);
+        let seconds = Duration::from_secs;
+        let (inbound, outbound) = (&config.inbound_side, &config.outbound_side);
+        assert_eq!((inbound.backoff.max, outbound.backoff.min, outbound.backoff.jitter), (seconds(3), seconds(1), 0.7));
+        assert_eq!((outbound.tcp_queue, outbound.tcp_failfast, config.slow_start), (7, seconds(2), seconds(0)));
+    }
+}

@@ -94,6 +94,7 @@ families! {
     counter OUTBOUND_HTTP_BALANCER_GATE_SHUT_TOTAL = "outbound_http_balancer_queue_gate_shut_total", "Times that nobody served for the failfast time, by P,B";
     gauge OUTBOUND_TCP_BALANCER_ENDPOINTS = "outbound_tcp_balancer_endpoints", "Endpoints of an opaque balancer, by P,B,endpoint_state";
     counter OUTBOUND_TCP_BALANCER_QUEUED_TOTAL = "outbound_tcp_balancer_queue_requests_total", "Connections that went through a balancer, by P,B";
+    histogram OUTBOUND_TCP_BALANCER_QUEUE_SECONDS = "outbound_tcp_balancer_queue_latency_seconds", "Time connections waited for an endpoint, by P,B", Unit::MicrosAsSeconds, QUEUE_SECONDS;
     gauge OUTBOUND_TCP_BALANCER_QUEUE = "outbound_tcp_balancer_queue_length", "Connections waiting for an endpoint, by P,B";
     gauge OUTBOUND_TCP_BALANCER_P2C = "outbound_tcp_balancer_p2c_endpoints", "Endpoints that may be picked, by P,B";
     counter OUTBOUND_TCP_BALANCER_UPDATES_TOTAL = "outbound_tcp_balancer_p2c_updates_total", "Endpoints that came and went, by P,B,op (Add, Remove)";
@@ -101,6 +102,7 @@ families! {
     counter OUTBOUND_TCP_BALANCER_GATE_SHUT_TOTAL = "outbound_tcp_balancer_queue_gate_shut_total", "Times that nobody served for the failfast time, by P,B";
     gauge OUTBOUND_TLS_BALANCER_ENDPOINTS = "outbound_tls_balancer_endpoints", "Endpoints of a TLS balancer, by P,B,endpoint_state";
     counter OUTBOUND_TLS_BALANCER_QUEUED_TOTAL = "outbound_tls_balancer_queue_requests_total", "Connections that went through a balancer, by P,B";
+    histogram OUTBOUND_TLS_BALANCER_QUEUE_SECONDS = "outbound_tls_balancer_queue_latency_seconds", "Time connections waited for an endpoint, by P,B", Unit::MicrosAsSeconds, QUEUE_SECONDS;
     gauge OUTBOUND_TLS_BALANCER_QUEUE = "outbound_tls_balancer_queue_length", "Connections waiting for an endpoint, by P,B";
     gauge OUTBOUND_TLS_BALANCER_P2C = "outbound_tls_balancer_p2c_endpoints", "Endpoints that may be picked, by P,B";
     counter OUTBOUND_TLS_BALANCER_UPDATES_TOTAL = "outbound_tls_balancer_p2c_updates_total", "Endpoints that came and went, by P,B,op (Add, Remove)";

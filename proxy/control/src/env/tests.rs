@@ -148,3 +148,37 @@ fn remote_services_need_tls_and_local_ones_have_none() {
     assert_eq!(s.control.policy.name.as_deref(), Some("policy.identity"));
     assert!(s.control.destination.name.is_none() && s.control.destination.local());
 }
+
+#[test]
+fn waits_and_queues_have_their_own_defaults_for_each_direction() {
+    let s = read(&[], 2).expect("settings");
+    let (inbound, outbound) = (s.inbound_side.backoff, s.outbound_side.backoff);
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!((inbound.max, outbound.max, outbound.jitter, s.slow_start), (seconds(10), seconds(60), 0.1, None));
+    let s = read(
+        &[
+            ("OUTBOUND_CONNECT_EXP_BACKOFF_MIN", "1s"),
+            ("OUTBOUND_CONNECT_EXP_BACKOFF_MAX", "5s"),
+            ("OUTBOUND_CONNECT_EXP_BACKOFF_JITTER", "0.5"),
+            ("OUTBOUND_TCP_QUEUE_CAPACITY", "7"),
+            ("OUTBOUND_TCP_FAILFAST_TIMEOUT", "2s"),
+        ],
+        2,
+    )
+    .expect("settings");
+    let out = &s.outbound_side;
+    assert_eq!((out.backoff.min, out.backoff.max, out.backoff.jitter), (seconds(1), seconds(5), 0.5));
+    assert_eq!((out.tcp_queue, out.tcp_failfast, s.inbound_side.tcp_queue), (Some(7), Some(seconds(2)), None));
+}
+
+#[test]
+fn the_slow_start_is_ours() {
+    let mut env = base();
+    for (text, wanted) in
+        [("0", Ok(std::time::Duration::ZERO)), ("3s", Ok(std::time::Duration::from_secs(3))), ("soon", Err(1))]
+    {
+        env.insert("ISTHMUS_PROXY_SLOW_START".into(), text.into());
+        let found = settings(&|name| env.get(name).cloned(), 2).map_err(|errors| errors.len());
+        assert_eq!(found.map(|s| s.slow_start), wanted.map(Some), "{text}");
+    }
+}

@@ -29,23 +29,29 @@ impl Engine {
         if !waited {
             let limit = self.side(outbound).tcp_failfast.as_millis() as u64;
             self.stage(key, Stage::Join);
+            let now = self.now;
+            if let Some(sniff) = self.sniff(key) {
+                sniff.joined = now;
+            }
             self.alarm(key, limit.max(1));
         }
         let endpoint = if outbound { self.stream_endpoint(key) } else { self.opaque_app(key) };
         let Some(endpoint) = endpoint else { return };
         match self.dial(endpoint, Session::Opaque, State::Dial(key)) {
-            Ok(dialed) => self.opaque_load(dialed, endpoint),
+            Ok(dialed) => self.opaque_load(key, dialed, endpoint),
             Err(_) => self.kill(key, true),
         }
     }
 
     /// The balancer counts the connection as a request that lasts.
-    fn opaque_load(&mut self, dialed: Key<Conn>, at: Key<Endpoint>) {
+    fn opaque_load(&mut self, key: Key<Conn>, dialed: Key<Conn>, at: Key<Endpoint>) {
+        let now = self.now;
+        let waited = now - self.sniff(key).map_or(now, |sniff| sniff.joined);
         let Some(endpoint) = self.routes.endpoints.get(at) else { return };
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.start(id);
             if let Some(members) = &path.gauges {
-                members.asked(&self.tally.shard);
+                members.asked(&self.tally.shard, waited);
             }
             if let Some(conn) = self.conns.get_mut(dialed) {
                 conn.flags.set(Flags::LOAD);

@@ -47,13 +47,15 @@ pub(crate) struct Sniff {
     pub(crate) looked: u64,
     /// Why it is given up, for `*_tcp_errors_total`; empty: no error.
     pub(crate) why: &'static str,
+    /// Since when (ns) it waits for the other side.
+    pub(crate) joined: u64,
     /// The server name of its hello, once that has come; empty: it has none.
     pub(crate) name: Option<Box<str>>,
 }
 
 impl Sniff {
     pub(crate) fn new(direct: bool) -> Sniff {
-        Sniff { stage: Stage::Policy, direct, session: None, tries: 0, looked: 0, why: "", name: None }
+        Sniff { stage: Stage::Policy, direct, session: None, tries: 0, looked: 0, why: "", joined: 0, name: None }
     }
 }
 

@@ -154,15 +154,17 @@ impl Engine {
     pub(crate) fn picked(&mut self, ex: Key<Exchange>, at: Key<Endpoint>) {
         let (Some(x), Some(endpoint)) = (self.exchanges.get_mut(ex), self.routes.endpoints.get_mut(at)) else { return };
         x.endpoint = at;
-        x.picked = self.now;
         endpoint.users += 1;
         endpoint.requested = true;
         let outbound = endpoint.outbound;
         if let (Some(path), Some(id)) = (self.routes.paths.get_mut(endpoint.path), endpoint.id) {
             path.pool.start(id);
             if let Some(members) = &path.gauges {
-                members.asked(&self.tally.shard);
+                // Tries after the first have not waited in this queue.
+                let waited = if x.picked == 0 { self.now - x.began } else { 0 };
+                members.asked(&self.tally.shard, waited);
             }
+            x.picked = self.now;
             x.facts.set(Facts::PICKED);
             x.facts.set_if(Facts::PROBE, !endpoint.breaker.open());
         }

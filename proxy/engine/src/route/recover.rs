@@ -50,6 +50,10 @@ impl Engine {
         self.set_ready(at, false);
         let now = self.millis();
         let Some(endpoint) = self.routes.endpoints.get(at) else { return };
+        if endpoint.avoid_until > now {
+            // Many connects that fail together are one failure.
+            return;
+        }
         let alone = self.routes.paths.get(endpoint.path).is_none_or(|path| path.pool.counts().1 == 0);
         let spec = self.side(endpoint.outbound).backoff;
         let params = Params { min: spec.min.as_millis() as u64, max: spec.max.as_millis() as u64, jitter: spec.jitter };

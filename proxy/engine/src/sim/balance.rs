@@ -214,6 +214,22 @@ fn a_changed_policy_holds_at_once_and_keeps_what_was_measured() {
 }
 
 #[test]
+fn the_first_available_backend_is_the_first_that_has_somebody() {
+    let mut world = two(balanced(1), &[], Config::default());
+    let split =
+        out::Split::First(Box::new([0, 1].map(|backend| out::Arm { weight: 1, backend, filters: Box::default() })));
+    let mut routed = target(vec![balanced(1), balanced(2)], &[1, 1]);
+    routed.http = out::Routes { rules: Box::new([rule(split)]), trivial: true };
+    world.targets.insert(Lookup::Addr(addr(TO)), Arc::new(routed));
+    world.paths.insert(PathId(2), endpoints(&[plain(TWO)]));
+    assert_eq!(second(&mut world, 5, FINE), 5, "nobody is in the first");
+    world.tell(0, Tell::Endpoints(PathId(1), endpoints(&[plain(ONE)])));
+    assert_eq!(second(&mut world, 5, FINE), 0);
+    world.unlisten(ONE, false);
+    assert_eq!(second(&mut world, 5, FINE), 5, "the first one's cannot be reached");
+}
+
+#[test]
 fn a_service_that_does_not_exist_fails_at_once() {
     for (missing, status) in [(true, Some("504")), (false, None)] {
         let mut world = two(balanced(1), &[], Config::default());
@@ -265,5 +281,6 @@ fn requests_beyond_a_backends_queue_are_shed() {
     assert_eq!(world.metric(0, "outbound_http_balancer_p2c_updates_total", &["op=\"Add\""]), 2.0);
     ask(&mut world, FINE);
     assert_eq!(world.metric(0, "outbound_http_balancer_queue_requests_total", &[]), 1.0);
+    assert_eq!(world.metric(0, "outbound_http_balancer_queue_latency_seconds_count", &[]), 1.0);
     assert_eq!(world.metric(0, "outbound_http_balancer_p2c_endpoints", &[]), 2.0);
 }

@@ -304,7 +304,8 @@ fn an_endpoint_may_have_windows_of_its_own() {
 #[test]
 fn an_endpoint_may_have_a_keepalive_of_its_own() {
     let seconds = Duration::from_secs;
-    let own = table::outbound::Http2 { keepalive: Some((seconds(1), seconds(1))), ..Default::default() };
+    let own =
+        table::outbound::Http2 { keepalive: Some((seconds(1), seconds(1))), while_idle: true, ..Default::default() };
     for (http2, answers, dies) in [(Some(own), false, true), (Some(own), true, false), (None, false, false)] {
         let (mut world, mut client, mut server, stream) = own_settings(http2);
         for _ in 0..8 {
@@ -315,6 +316,22 @@ fn an_endpoint_may_have_a_keepalive_of_its_own() {
         }
         client.turn(&mut world);
         assert_eq!(client.saw(stream, "502 "), dies, "{http2:?} {answers}: {:?}", client.seen);
+    }
+}
+
+#[test]
+fn an_idle_link_is_pinged_only_where_its_endpoint_wants_it() {
+    let seconds = Duration::from_secs;
+    for while_idle in [true, false] {
+        let keepalive = Some((seconds(1), seconds(1)));
+        let own = table::outbound::Http2 { keepalive, while_idle, ..Default::default() };
+        let (mut world, mut client, mut server, stream) = own_settings(Some(own));
+        server.answer(1, 200, true);
+        server.turn(&mut world);
+        client.turn(&mut world);
+        assert!(client.saw(stream, "200 "), "{:?}", client.seen);
+        world.pass(seconds(4));
+        assert_eq!(world.ended(server.end).is_some(), while_idle, "nobody answers its pings");
     }
 }
 

@@ -119,6 +119,19 @@ fn bytes_find_the_way_back_as_soon() {
 }
 
 #[test]
+fn many_connects_that_fail_together_are_one_failure() {
+    let mut world = world(&[AT, ALSO], Config::default());
+    let _user = world.connect(0, TO);
+    world.unlisten(ALSO, false);
+    let clients: Vec<_> = (0..40).map(|_| world.connect(0, TO)).collect();
+    clients.iter().for_each(|&client| world.write(client, ASK));
+    world.run();
+    world.listen(ALSO);
+    world.pass(millis(150));
+    assert_eq!(world.metric(0, "outbound_http_balancer_endpoints", &["ready"]), 2.0, "after the first wait");
+}
+
+#[test]
 fn the_wait_between_tries_is_what_the_environment_says() {
     // Beside one that serves, so that nothing hurries: tries of the dead one in a minute.
     for (min, max, least, most) in [(100, 60_000, 8, 11), (1_000, 1_000, 50, 61), (20_000, 60_000, 2, 3)] {

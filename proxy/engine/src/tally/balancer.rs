@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::route::path::Path;
 use crate::tally::outbound::resource;
 use crate::tally::{Labels, borrowed};
-use metrics::{Counter, Family, Gauge, families};
+use metrics::{Counter, Family, Gauge, Histogram, families};
 use table::Meta;
 use table::outbound::Protocol;
 
@@ -20,6 +20,7 @@ pub(crate) struct Members {
     picked_from: Gauge,
     waiting: Gauge,
     asked: Counter,
+    waited: Histogram,
     shut: Counter,
     opened: Counter,
     added: Counter,
@@ -41,6 +42,7 @@ struct Kind {
     updates: &'static Family,
     queue: &'static Family,
     asked: &'static Family,
+    waited: &'static Family,
     opened: &'static Family,
     shut: &'static Family,
 }
@@ -51,6 +53,7 @@ static HTTP: Kind = Kind {
     updates: &families::OUTBOUND_HTTP_BALANCER_UPDATES_TOTAL,
     queue: &families::OUTBOUND_HTTP_BALANCER_QUEUE,
     asked: &families::OUTBOUND_HTTP_BALANCER_QUEUED_TOTAL,
+    waited: &families::OUTBOUND_HTTP_BALANCER_QUEUE_SECONDS,
     opened: &families::OUTBOUND_HTTP_BALANCER_GATE_OPEN_TOTAL,
     shut: &families::OUTBOUND_HTTP_BALANCER_GATE_SHUT_TOTAL,
 };
@@ -61,6 +64,7 @@ static TCP: Kind = Kind {
     updates: &families::OUTBOUND_TCP_BALANCER_UPDATES_TOTAL,
     queue: &families::OUTBOUND_TCP_BALANCER_QUEUE,
     asked: &families::OUTBOUND_TCP_BALANCER_QUEUED_TOTAL,
+    waited: &families::OUTBOUND_TCP_BALANCER_QUEUE_SECONDS,
     opened: &families::OUTBOUND_TCP_BALANCER_GATE_OPEN_TOTAL,
     shut: &families::OUTBOUND_TCP_BALANCER_GATE_SHUT_TOTAL,
 };
@@ -71,6 +75,7 @@ static TLS: Kind = Kind {
     updates: &families::OUTBOUND_TLS_BALANCER_UPDATES_TOTAL,
     queue: &families::OUTBOUND_TLS_BALANCER_QUEUE,
     asked: &families::OUTBOUND_TLS_BALANCER_QUEUED_TOTAL,
+    waited: &families::OUTBOUND_TLS_BALANCER_QUEUE_SECONDS,
     opened: &families::OUTBOUND_TLS_BALANCER_GATE_OPEN_TOTAL,
     shut: &families::OUTBOUND_TLS_BALANCER_GATE_SHUT_TOTAL,
 };
@@ -100,6 +105,7 @@ impl Engine {
             picked_from: registry.gauge(kind.p2c, &labels),
             waiting: registry.gauge(kind.queue, &labels),
             asked: registry.counter(kind.asked, &labels),
+            waited: registry.histogram(kind.waited, &labels),
             shut: registry.counter(kind.shut, &labels),
             opened: registry.counter(kind.opened, &labels),
             added: registry.counter(kind.updates, &with("op", "Add")),
@@ -147,9 +153,10 @@ impl Engine {
 }
 
 impl Members {
-    /// A request or connection goes through the balancer.
+    /// A request or connection goes through the balancer, for which it has waited so many nanoseconds.
     #[inline]
-    pub(crate) fn asked(&self, shard: &metrics::Shard) {
+    pub(crate) fn asked(&self, shard: &metrics::Shard, waited: u64) {
         shard.add(self.asked, 1);
+        shard.observe(self.waited, waited / 1_000);
     }
 }

@@ -305,6 +305,10 @@ impl Engine {
         if silent < interval {
             return self.alarm(key, interval - silent);
         }
+        let own = self.routes.endpoints.get(conn.endpoint).and_then(|endpoint| endpoint.spec.http2);
+        if link.h2.idle() && own.is_some_and(|own| own.keepalive.is_some() && !own.while_idle) {
+            return self.alarm(key, interval);
+        }
         if let Some(conn) = self.writer(key)
             && let State::Link(link) = &mut conn.state
         {
