@@ -1,4 +1,5 @@
-"""The lab's caller with more words: `one` request and how long it took, `several` by who answered, a TLS `hello`.
+"""The lab's caller with more words: `one` request and how long it took, `several` by who answered, a TLS `hello`,
+`hold` a connection.
 
 In: an order as JSON. Out: what was seen, as JSON. Run inside a pod; never imported by tests.
 """
@@ -45,7 +46,25 @@ def hello(host: str, port: int, name: str) -> dict[str, Any]:
     return {"line": line[:6].decode()}
 
 
+def hold(host: str, port: int, seconds: float) -> dict[str, Any]:
+    """One connection to an echo that speaks first, used every now and then; how often, and what ended it."""
+    echoes, end = 0, time.monotonic() + seconds
+    try:
+        with socket.create_connection((host, port), 10) as conn:
+            stream = conn.makefile("rb")
+            stream.readline()
+            while time.monotonic() < end:
+                conn.sendall(b"x")
+                if stream.read(1) != b"x":
+                    return {"echoes": echoes, "error": "ended"}
+                echoes += 1
+                time.sleep(0.1)
+    except OSError as error:
+        return {"echoes": echoes, "error": repr(error)}
+    return {"echoes": echoes, "error": ""}
+
+
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    do = {**caller.DO, "one": one, "several": several, "hello": hello}
+    do = {**caller.DO, "one": one, "several": several, "hello": hello, "hold": hold}
     print(json.dumps(do[order.pop("do")](**order)))

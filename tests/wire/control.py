@@ -198,19 +198,21 @@ class Plane:
 
     def __init__(self, file: File, ca: pathlib.Path) -> None:
         self.file = file
-        self.root = x509.load_pem_x509_certificate((ca / "ca.pem").read_bytes())
-        self.key: Any = serialization.load_pem_private_key((ca / "ca.key").read_bytes(), None)
+        self.ca = ca
 
     async def certify(self, request: identity_pb2.CertifyRequest, context: Any) -> identity_pb2.CertifyResponse:
         if not request.token:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a token is needed")
+        # Read each time: a test may put another root there.
+        root = x509.load_pem_x509_certificate((self.ca / "ca.pem").read_bytes())
+        key: Any = serialization.load_pem_private_key((self.ca / "ca.key").read_bytes(), None)
         csr = x509.load_der_x509_csr(request.certificate_signing_request)
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if not csr.is_signature_valid or names.get_values_for_type(x509.DNSName) != [request.identity]:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is not for the identity")
         until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self.file.state["lifetime"]["seconds"])
         leaf = (
-            x509.CertificateBuilder(issuer_name=self.root.subject, public_key=csr.public_key())
+            x509.CertificateBuilder(issuer_name=root.subject, public_key=csr.public_key())
             .subject_name(x509.Name([]))
             .serial_number(x509.random_serial_number())
             .not_valid_before(until - datetime.timedelta(days=1))
@@ -220,7 +222,7 @@ class Plane:
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
                 critical=False,
             )
-            .sign(self.key, hashes.SHA256())
+            .sign(key, hashes.SHA256())
         )
         out = identity_pb2.CertifyResponse(leaf_certificate=leaf.public_bytes(serialization.Encoding.DER))
         out.valid_until.FromDatetime(until)
@@ -259,6 +261,9 @@ class Plane:
         async for said in self.file.versions(lambda: self.file.ask("outbound", key)):
             if said is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no policy for {key}")
+                return
+            if "refuse" in said:
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, said["refuse"])
                 return
             yield policy(said)
 

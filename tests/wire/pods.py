@@ -134,7 +134,8 @@ class Pod:
             plain |= self._far_plane()
         if self.name == "gateway":
             plain["INBOUND_GATEWAY_SUFFIXES"] = "svc.cluster.local."
-        return {f"LINKERD2_PROXY_{name}": value for name, value in (plain | changes).items() if value}
+        prefix = {name: "" if name.startswith("ISTHMUS_") else "LINKERD2_PROXY_" for name in plain | changes}
+        return {f"{prefix[name]}{name}": value for name, value in (plain | changes).items() if value}
 
     def _far_plane(self) -> dict[str, str]:
         """A control plane in another pod, behind that pod's proxy: the everyday case."""
