@@ -27,7 +27,9 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service's facts. `remote` is (cluster, service, namespace) of what a mirror stands for; `traffic` its policy annotations."""
+    """A Service's facts. `remote` is (cluster, service, namespace) of what a mirror stands for; `exported`: other
+    clusters may reach it through a gateway. `traffic` its policy annotations.
+    """
 
     key: names.Key
     ips: tuple[str, ...]
@@ -36,6 +38,7 @@ class Service:
     local_only: bool = False
     opaque: frozenset[int] = frozenset()
     remote: tuple[str, str, str] | None = None
+    exported: bool = False
     traffic: Mapping[str, str] = field(default_factory=dict[str, str])
     complaints: tuple[str, ...] = field(default=(), compare=False)
 
@@ -85,6 +88,7 @@ def parse(obj: core_v1.Service, opaque: frozenset[int]) -> Service:
         local_only=spec.internalTrafficPolicy == "Local",
         opaque=opaque,
         remote=_remote(workload.labels_of(meta), notes),
+        exported=workload.labels_of(meta).get(names.EXPORTED, "false") not in ("", "false"),
         traffic={k: v for k, v in notes.items() if k.startswith(PREFIXES)},
         complaints=tuple(complaints),
     )

@@ -18,6 +18,8 @@ PORTS = 65535
 SKIP_INBOUND = names.CONFIG + "skip-inbound-ports"
 INBOUND_POLICY = names.CONFIG + "default-inbound-policy"
 REQUIRE_IDENTITY = names.CONFIG + "proxy-require-identity-inbound-ports"
+GATEWAY = names.CONFIG + "enable-gateway"
+GATEWAY_SERVES = "config.isthmus.io/gateway-serves"
 _PROXY = "linkerd-proxy"
 _LISTEN = "LINKERD2_PROXY_{}_LISTEN_ADDR"
 _PROTOCOLS = ("unknown", "HTTP/1", "HTTP/2", "gRPC", "opaque", "TLS")
@@ -34,7 +36,9 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod's facts; two equal ones mean the same to every plane. `live`: it has begun to run and is neither done nor being deleted."""
+    """A pod's facts; two equal ones mean the same to every plane. `live`: it has begun to run and is neither done nor being deleted.
+    `gateway`: it lets other clusters in, to exported Services alone.
+    """
 
     key: names.Key
     ips: tuple[str, ...]
@@ -53,6 +57,7 @@ class Pod:
     inbound_policy: str
     proxy: Proxy
     probes: Mapping[int, frozenset[str]]
+    gateway: bool = False
     complaints: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -127,6 +132,7 @@ def pod(obj: core_v1.Pod, opaque: frozenset[int]) -> Pod:
         inbound_policy=notes.get(INBOUND_POLICY, ""),
         proxy=_proxy(containers),
         probes=_probes(containers),
+        gateway=notes.get(GATEWAY) == "true" and notes.get(GATEWAY_SERVES) != "all",
         complaints=tuple(complaints),
     )
 

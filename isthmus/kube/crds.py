@@ -70,6 +70,12 @@ class NetworkAuthentication(resource.NamespacedResourceG, Custom):
     _api_info = _api("policy.linkerd.io", "v1alpha1", "NetworkAuthentication", "networkauthentications")
 
 
+class HTTPLocalRateLimitPolicy(resource.NamespacedResourceG, Custom):
+    """How many requests a second a Server takes."""
+
+    _api_info = _api("policy.linkerd.io", "v1alpha1", "HTTPLocalRateLimitPolicy", "httplocalratelimitpolicies")
+
+
 class LinkerdHTTPRoute(resource.NamespacedResourceG, Custom):
     """HTTPRoute of policy.linkerd.io."""
 

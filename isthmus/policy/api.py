@@ -154,11 +154,29 @@ class Api:
         if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
             raise refusal.Refused("invalid", f"{spec.authority!r} has no port from 1 to 65535")
         found, port = service.name_of(host, self._known.mesh.cluster_domain), int(text or DEFAULT_PORT)
+        if found is not None and found[0]:
+            self._exported(source, found[1])
         if found is None or found[0]:
             raise refusal.Refused("missing", f"{host!r} is no Service")
         key = found[1]
-        asked = partial(outbound.by_name, self._known, key, port, client_ns)
-        return Question((key, port, client_ns), (key,), lambda: _bytes(asked()))
+
+        def ask() -> bytes:
+            self._exported(source, key)
+            return _bytes(outbound.by_name(self._known, key, port, client_ns))
+
+        asker = (world.PodTopic(source),) if source else ()
+        return Question((key, port, source), (key, *asker), ask)
+
+    def _exported(self, source: names.Key | None, key: names.Key) -> None:
+        """Whether a pod may ask for a Service by its name: a gateway asks for other clusters (docs/decisions/0011).
+
+        Raises:
+            Refused: it may not.
+        """
+        pod, found = self._known.pods.get(source) if source else None, self._known.services.get(key)
+        if pod is not None and pod.gateway and found is not None and not found.exported:
+            sentence = f"Service {key} is not exported: other clusters reach what has the label {names.EXPORTED}=true"
+            raise refusal.Refused("conflict", sentence)
 
 
 def _bytes(found: outbound_pb2.OutboundPolicy) -> bytes:

@@ -5,7 +5,7 @@ ServerAuthorizations and AuthorizationPolicies say. Never here: clients' side (s
 """
 
 from isthmus import names, route, workload
-from isthmus.policy import authz, rules, settings, world
+from isthmus.policy import authz, limits, rules, settings, world
 from isthmus.rpc import grpc_route_pb2, http_route_pb2
 from isthmus.rpc import inbound_pb2 as pb
 
@@ -46,11 +46,12 @@ def _of_server(known: world.World, server: workload.Server, pod: workload.Pod, p
         authorizations=_authorizations(known, server),
     )
     http = _http_routes(known, server, port) or _default_routes(pod, port)
+    limit = limits.of_server(known.rates.of(server.key.namespace), server.key)
     match server.protocol:
         case "HTTP/1":
-            found.protocol.http1.routes.extend(http)
+            found.protocol.http1.CopyFrom(pb.ProxyProtocol.Http1(routes=http, local_rate_limit=limit))
         case "HTTP/2":
-            found.protocol.http2.routes.extend(http)
+            found.protocol.http2.CopyFrom(pb.ProxyProtocol.Http2(routes=http, local_rate_limit=limit))
         case "gRPC":
             found.protocol.grpc.routes.extend(_grpc_routes(known, server, port) or [_default_grpc()])
         case "opaque":
@@ -60,6 +61,8 @@ def _of_server(known: world.World, server: workload.Server, pod: workload.Pod, p
         case _:
             found.protocol.detect.timeout.CopyFrom(settings.seconds(DETECT))
             found.protocol.detect.http_routes.extend(http)
+            if limit is not None:
+                found.protocol.detect.http_local_rate_limit.CopyFrom(limit)
     return found
 
 

@@ -94,6 +94,7 @@ def feeds(known: world.World) -> list[plane.Feed]:
         (crds.ServerAuthorization, True, known.put_older, known.drop_older),
         (crds.MeshTLSAuthentication, True, known.put_clients, known.drop_clients),
         (crds.NetworkAuthentication, True, known.put_nets, known.drop_nets),
+        (crds.HTTPLocalRateLimitPolicy, True, known.put_limit, known.drop_limit),
         (crds.TrafficSplit, True, known.put_split, known.drop_split),
         *plane.routes(known, crds.ROUTES),
     ]

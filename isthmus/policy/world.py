@@ -16,7 +16,7 @@ from lightkube.models import core_v1
 from isthmus import names, route, service, split, workload
 from isthmus.errors import BadValue
 from isthmus.kube import crds
-from isthmus.policy import authz, settings
+from isthmus.policy import authz, limits, settings
 from isthmus.rpc import inbound_pb2
 
 COMPLAINTS = 100
@@ -104,6 +104,7 @@ class World:
     older: Shelf[authz.Older] = field(default_factory=Shelf[authz.Older])
     clients: Shelf[authz.Clients] = field(default_factory=Shelf[authz.Clients])
     nets: Shelf[Nets] = field(default_factory=Shelf[Nets])
+    rates: Shelf[limits.Limit] = field(default_factory=Shelf[limits.Limit])
     complaints: list[str] = field(default_factory=list[str])
     _at: defaultdict[str, set[names.Key]] = field(default_factory=lambda: defaultdict(set))
 
@@ -219,6 +220,15 @@ class World:
 
     def drop_nets(self, key: names.Key) -> Topics:
         return _drop(self.nets, key, AUTHENTICATIONS)
+
+    def put_limit(self, obj: crds.HTTPLocalRateLimitPolicy) -> Topics:
+        key, naming = workload.key_of(obj.metadata), self.naming
+        return self._put(
+            self.rates, key, SpaceTopic(key.namespace), lambda: limits.parse(obj.metadata, obj.spec, naming)
+        )
+
+    def drop_limit(self, key: names.Key) -> Topics:
+        return _drop(self.rates, key, SpaceTopic(key.namespace))
 
     # What a change touches
 

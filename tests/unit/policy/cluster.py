@@ -29,6 +29,7 @@ def put(into, one):
         crds.ServerAuthorization: into.put_older,
         crds.MeshTLSAuthentication: into.put_clients,
         crds.NetworkAuthentication: into.put_nets,
+        crds.HTTPLocalRateLimitPolicy: into.put_limit,
         crds.TrafficSplit: into.put_split,
         crds.HTTPRoute: lambda o: into.put_route(route.GATEWAY_API, "HTTPRoute", o),
         crds.LinkerdHTTPRoute: lambda o: into.put_route(route.POLICY, "HTTPRoute", o),

@@ -142,3 +142,42 @@ async def test_a_full_replica_says_so():
 )
 def test_workload(text, key):
     assert api.workload(text) == key
+
+
+GATEWAY = {"config.linkerd.io/enable-gateway": "true"}
+EXPORTED = {names.EXPORTED: "true"}
+
+
+def asked_by_name(host="web.shop.svc.cluster.local:80"):
+    return outbound_pb2.TrafficSpec(source_workload=WORKLOAD, authority=host)
+
+
+@pytest.mark.parametrize(
+    "notes, labels, code",
+    [
+        pytest.param(GATEWAY, EXPORTED, None, id="exported"),
+        pytest.param(GATEWAY, {}, grpc.StatusCode.FAILED_PRECONDITION, id="not-exported"),
+        pytest.param(GATEWAY, {names.EXPORTED: "false"}, grpc.StatusCode.FAILED_PRECONDITION, id="export-false"),
+        pytest.param({}, {}, None, id="no-gateway"),
+        pytest.param(GATEWAY | {"config.isthmus.io/gateway-serves": "all"}, {}, None, id="serves-all"),
+    ],
+)
+async def test_a_gateway_reaches_exported_services_alone(notes, labels, code):
+    async with served(pod(notes=notes), service(labels=labels)) as plane:
+        if code is None:
+            assert (await plane.outbound.Get(asked_by_name())).protocol.detect.http1.routes
+            return
+        for host in ("web.shop.svc.cluster.local:80", "web-0.web.shop.svc.cluster.local:80"):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await plane.outbound.Get(asked_by_name(host))
+            assert (refused.value.code(), "not exported" in str(refused.value.details())) == (code, True)
+
+
+async def test_a_service_that_is_exported_no_more_ends_its_streams():
+    async with served(pod(notes=GATEWAY), service(labels=EXPORTED)) as plane:
+        stream = plane.outbound.Watch(asked_by_name())
+        assert (await first(stream)).protocol.detect.http1.routes
+        plane.put(service(labels={}))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await first(stream)
+        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION

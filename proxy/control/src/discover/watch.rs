@@ -60,7 +60,7 @@ enum Part {
 /// Listens to policy and profile of a target; its first answer is out within `DEADLINE`.
 pub(super) async fn target(ears: Arc<Ears>, lookup: Lookup) {
     let (parts, mut heard) = channel(8);
-    let profiled = ears.profiled(&lookup);
+    let (profiled, named) = (ears.profiled(&lookup), matches!(lookup, Lookup::Name(_)));
     let (path, spec) = match &lookup {
         Lookup::Addr(addr) => (addr.to_string(), traffic_spec::Target::Addr((*addr).into())),
         Lookup::Name(name) => (name.to_string(), traffic_spec::Target::Authority(name.to_string())),
@@ -92,7 +92,7 @@ pub(super) async fn target(ears: Arc<Ears>, lookup: Lookup) {
             () = &mut policy => {}
             () = &mut profile, if profiled => {}
             Some(part) = heard.recv() => {
-                hear(&mut answer, part);
+                hear(&mut answer, part, named);
                 // After the deadline every part that comes is an upgrade.
                 if answer.complete() || told {
                     told = true;
@@ -108,13 +108,18 @@ pub(super) async fn target(ears: Arc<Ears>, lookup: Lookup) {
     }
 }
 
-/// A failure never takes back what was said before it.
-fn hear(answer: &mut Answer, part: Part) {
+/// A failure never takes back what was said before it. A refusal does, of a name: only a gateway asks for names, and what is not
+/// exported any more must not be reached any more.
+fn hear(answer: &mut Answer, part: Part, named: bool) {
     match part {
         Part::Policy(Said::First(m) | Said::Next(m)) => answer.policy = Slot::Is(m),
         Part::Profile(Said::First(m) | Said::Next(m)) => answer.profile = Slot::Is(m),
         Part::Policy(Said::Failed(code, why)) => match (code, &answer.policy) {
             (Code::NotFound | Code::Unimplemented, Slot::Waiting | Slot::Refused) => answer.policy = Slot::Absent,
+            (Code::FailedPrecondition, Slot::Is(_)) if named => {
+                log::warn!("a name is not served any more: {why}");
+                answer.policy = Slot::Refused;
+            }
             (Code::InvalidArgument | Code::FailedPrecondition, Slot::Waiting | Slot::Absent) => {
                 log::warn!("a destination is refused: {why}");
                 answer.policy = Slot::Refused;
@@ -248,12 +253,18 @@ mod tests {
     #[test]
     fn a_failure_takes_nothing_back() {
         let mut answer = Answer::default();
-        hear(&mut answer, Part::Policy(Said::Failed(Code::Unavailable, String::new())));
+        hear(&mut answer, Part::Policy(Said::Failed(Code::Unavailable, String::new())), true);
         assert!(matches!(answer.policy, Slot::Waiting));
-        hear(&mut answer, Part::Policy(Said::First(OutboundPolicy::default())));
+        hear(&mut answer, Part::Policy(Said::First(OutboundPolicy::default())), true);
         for code in [Code::Unavailable, Code::NotFound, Code::InvalidArgument] {
-            hear(&mut answer, Part::Policy(Said::Failed(code, String::new())));
+            hear(&mut answer, Part::Policy(Said::Failed(code, String::new())), true);
             assert!(matches!(answer.policy, Slot::Is(_)), "{code:?}");
         }
+        hear(&mut answer, Part::Policy(Said::Failed(Code::FailedPrecondition, String::new())), false);
+        assert!(matches!(answer.policy, Slot::Is(_)), "an address keeps what it has");
+        hear(&mut answer, Part::Policy(Said::Failed(Code::FailedPrecondition, String::new())), true);
+        assert!(matches!(answer.policy, Slot::Refused), "a name that is not exported any more");
+        hear(&mut answer, Part::Policy(Said::First(OutboundPolicy::default())), true);
+        assert!(matches!(answer.policy, Slot::Is(_)), "and again");
     }
 }
