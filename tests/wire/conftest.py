@@ -75,22 +75,23 @@ def stage() -> Iterator[Stage]:
     (folder / "token").write_text("token")
     anchors = make_root(folder)
     state = world.State(folder / "state.json")
-    made = pods.Pods(folder)
-    try:
-        made.open(NAMES)
-        for pod in made.pods.values():
-            pod.redirect()
-            if pod.name != "remote":
-                pod.start_plane(state.file, folder)
-            if pod.name in ("server", "second"):
-                pod.start_app()
-            pod.start_proxy(anchors)
-        for pod in made.pods.values():
-            pod.wait_ready()
-        yield Stage(made.pods, state, anchors, folder)
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    with pods.apart():
+        made = pods.Pods(folder)
+        try:
+            made.open(NAMES)
+            for pod in made.pods.values():
+                pod.redirect()
+                if pod.name != "remote":
+                    pod.start_plane(state.file, folder)
+                if pod.name in ("server", "second"):
+                    pod.start_app()
+                pod.start_proxy(anchors)
+            for pod in made.pods.values():
+                pod.wait_ready()
+            yield Stage(made.pods, state, anchors, folder)
+        finally:
+            made.close()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

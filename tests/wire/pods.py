@@ -5,6 +5,7 @@ their ids, namespaces by their names, both of this process alone. Never here: a 
 """
 
 import contextlib
+import ctypes
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import IO, Any
 
 from tests.wire import world
@@ -205,6 +206,20 @@ def wait_for(test: Callable[[], bool], limit: float, what: str, child: Child | N
             said = child.log.read_text()[-3000:] if child else ""
             raise AssertionError(f"{what} {'has ended' if gone else f'took longer than {limit} s'}:\n{said}")
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def apart() -> Generator[None]:
+    """This process in a network namespace of its own: the pods of two runs on one machine have the same addresses."""
+    libc, namespace = ctypes.CDLL(None, use_errno=True), 0x4000_0000
+    with pathlib.Path("/proc/thread-self/ns/net").open() as home:
+        if libc.unshare(namespace):
+            raise OSError(ctypes.get_errno(), "no network namespace for the tests")
+        run("ip", "link", "set", "lo", "up")
+        try:
+            yield
+        finally:
+            libc.setns(home.fileno(), namespace)
 
 
 class Pods:

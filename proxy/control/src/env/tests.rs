@@ -182,3 +182,28 @@ fn the_slow_start_is_ours() {
         assert_eq!(found.map(|s| s.slow_start), wanted.map(Some), "{text}");
     }
 }
+
+#[test]
+fn nobody_watches_unless_asked() {
+    let s = read(&[("TRACE_SERVICE_NAME", "alone is nothing")], 1).expect("settings");
+    assert!(s.tap_client.is_none() && s.trace.is_none() && s.access_log.is_none());
+    let asked = [
+        ("TAP_SVC_NAME", "Tap.viz.id"),
+        ("ACCESS_LOG", "json"),
+        ("TRACE_COLLECTOR_SVC_ADDR", "collector.jaeger.svc:4317"),
+        ("TRACE_COLLECTOR_SVC_NAME", "collector.id"),
+        ("TRACE_SERVICE_NAME", "web"),
+        ("TRACE_ATTRIBUTES_PATH", "/labels"),
+    ];
+    let s = read(&asked, 1).expect("settings");
+    assert_eq!((s.tap_client.as_deref(), s.access_log), (Some("tap.viz.id"), Some(AccessLog::Json)));
+    let trace = s.trace.expect("traces");
+    assert_eq!((trace.service.port, trace.service.name.as_deref()), (4317, Some("collector.id")));
+    assert_eq!((trace.service_name.as_deref(), trace.attributes_path), (Some("web"), Some("/labels".into())));
+    for (name, value) in [("TAP_SVC_NAME", "a b"), ("ACCESS_LOG", "csv"), ("TRACE_COLLECTOR_SVC_ADDR", "nowhere")] {
+        let errors = read(&[(name, value)], 1).expect_err("errors");
+        assert!(errors.iter().any(|e| e.contains(name) && e.contains(value)), "{errors:?}");
+    }
+    let errors = read(&[("TRACE_COLLECTOR_SVC_ADDR", "collector.jaeger.svc:4317")], 1).expect_err("no name");
+    assert!(errors[0].contains("TRACE_COLLECTOR_SVC_NAME"), "{errors:?}");
+}

@@ -7,7 +7,7 @@ use super::value;
 
 /// `TAP_SVC_NAME`: who may tap; absent: nobody, and no port is opened.
 pub(super) fn tap_client(r: &mut Reader<'_>) -> Option<Box<str>> {
-    r.opt("TAP_SVC_NAME", value::name, "tap.linkerd-viz.serviceaccount.identity.linkerd.cluster.local")
+    r.opt("TAP_SVC_NAME", value::identity, "tap.linkerd-viz.serviceaccount.identity.linkerd.cluster.local")
 }
 
 /// `TRACE_*` and OpenTelemetry's own; absent: no traces.
