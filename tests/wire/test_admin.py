@@ -83,10 +83,17 @@ def test_the_environment_is_shown_whole_or_in_parts(stage: conftest.Stage) -> No
     assert json.loads(text) == {"LINKERD2_PROXY_CORES": "1", "NOT_THERE": None}
 
 
-def test_the_log_is_followed_with_a_filter_of_ones_own(stage: conftest.Stage, state: world.State) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "u.Request('http://127.0.0.1:4191/logs.json?off,linkerd=debug')",
+        "u.Request('http://127.0.0.1:4191/logs.json', b'off,linkerd=debug', method='QUERY')",
+    ],
+)
+def test_the_log_is_followed_with_a_filter_of_ones_own(stage: conftest.Stage, state: world.State, asked: str) -> None:
     script = (
         "import urllib.request as u\n"
-        "a = u.urlopen('http://127.0.0.1:4191/logs.json?off,linkerd=debug', timeout=20)\n"
+        f"a = u.urlopen({asked}, timeout=20)\n"
         "print(a.headers['content-type'], flush=True)\n"
         "print(a.readline().decode(), flush=True)"
     )
@@ -95,9 +102,9 @@ def test_the_log_is_followed_with_a_filter_of_ones_own(stage: conftest.Stage, st
     )
     assert reader.stdout is not None
     assert reader.stdout.readline().strip() == "application/json"
-    # A name that no plane knows makes the control thread say so, at debug.
+    # An address that no plane knows makes the control thread say so, at debug.
     subprocess.run(
-        stage.client.inside(sys.executable, "-c", "import socket; socket.create_connection(('10.96.9.9', 80), 5).close()"),
+        stage.client.inside(sys.executable, "-c", f"import socket; socket.create_connection(('10.96.9.{len(asked)}', 80), 5).close()"),
         capture_output=True, check=False, timeout=20,
     )  # fmt: skip
     out, errors = reader.communicate(timeout=30)

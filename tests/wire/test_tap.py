@@ -1,6 +1,7 @@
 """Tap: requests of one proxy as its one permitted client sees them, over the mesh."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,11 +84,14 @@ def test_a_request_is_seen_from_head_to_end_and_the_session_ends_at_its_limit(
 def test_grpc_ends_with_its_status_and_the_source_is_matched_by_address(
     stage: conftest.Stage, reached: pods.Pod
 ) -> None:
-    session = open_session(stage, limit=2, match={"destination": {"ports": {"min": 50051}}})
+    match = {"destination": {"ports": {"min": 50051}}}
+    session = open_session(stage, limit=2, match=match, extract={"http": {"headers": {}}})
     stage.client.call("grpc", **HEALTH, count=2)
     seen = [event["http"] for event in events(session) if "http" in event]
     ends = [event["responseEnd"] for event in seen if "responseEnd" in event]
     assert [end["eos"] for end in ends] == [{"grpcStatusCode": 0}] * 2
+    trailers = {header["name"] for header in ends[0]["trailers"]["headers"]}
+    assert "grpc-status" in trailers
     paths = {event["requestInit"]["path"] for event in seen if "requestInit" in event}
     assert paths == {"/grpc.health.v1.Health/Check"}
 
@@ -98,6 +102,19 @@ def test_a_client_that_leaves_takes_its_session_along(stage: conftest.Stage, rea
     session.communicate()
     pods.wait_for(lambda: stage.server.metric("tap_sessions") == 0, 10, "the end of the session")
     assert stage.client.call("one", **WEB)["status"] == 200
+
+
+def test_a_client_that_does_not_read_holds_up_nobody_and_what_it_misses_is_counted(
+    stage: conftest.Stage, reached: pods.Pod
+) -> None:
+    session = open_session(stage, limit=1_000_000, extract={"http": {"headers": {}}})
+    session.send_signal(signal.SIGSTOP)
+    done = stage.client.call("many", **WEB, count=6000, connections=8)
+    assert done["failed"] == 0, done
+    assert stage.server.metric("tap_events_dropped_total") > 0
+    session.kill()
+    session.communicate()
+    pods.wait_for(lambda: stage.server.metric("tap_sessions") == 0, 20, "the end of the session")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ pub struct Observed {
 impl Observed {
     /// `client`: who the connection's certificate says it is.
     pub fn service(taps: Arc<Taps>, client: Option<&str>, permitted: &str) -> api::tap_server::TapServer<Self> {
-        let allowed = client.is_some_and(|client| client.eq_ignore_ascii_case(permitted));
+        // DNS names know no letter case, SPIFFE paths do.
+        let same =
+            |client: &str| client == permitted || !permitted.contains('/') && client.eq_ignore_ascii_case(permitted);
+        let allowed = client.is_some_and(same);
         api::tap_server::TapServer::new(Self { taps, allowed }).max_decoding_message_size(64 << 10)
     }
 }
