@@ -66,7 +66,6 @@ def wait_for_both(stage: conftest.Stage) -> None:
 def test_weights_of_endpoints_shape_the_load(stage: conftest.Stage, state: world.State) -> None:
     two(state, second={"weight": 40_000})
     stage.client.restart_proxy(stage.anchors)
-    # One request at a time would all go to the heavier one: of two idle ones it is always the cheaper.
     done = stage.client.call("many", **WEB, count=2000, connections=16)
     seen = done["clusters"]
     assert (sum(seen.values()), done["failures"]) == (2000, [])

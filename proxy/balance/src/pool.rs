@@ -90,8 +90,8 @@ pub struct Pool {
     all: Line,
     near: Line,
     far: Line,
-    /// The ready weigh differently.
-    uneven: bool,
+    /// What a ready one weighs on average, where they weigh differently; else 0.
+    mean: f64,
     stale: bool,
     /// When the weight of a new endpoint has to be looked at again; 0: none is new.
     grows: u64,
@@ -291,7 +291,9 @@ impl Pool {
             }
         }
         let shares: Vec<_> = self.ready.iter().map(|slot| (*slot, self.share(*slot))).collect();
-        self.uneven = shares.iter().any(|(_, share)| *share != shares[0].1);
+        let uneven = shares.iter().any(|(_, share)| *share != shares[0].1);
+        let sum: u64 = shares.iter().map(|(_, share)| share).sum();
+        self.mean = if uneven { sum as f64 / shares.len() as f64 } else { 0.0 };
         if self.prefers_near() {
             let near = |slot: u32| self.endpoints[slot as usize].near;
             let (nearby, others): (Vec<_>, Vec<_>) = shares.into_iter().partition(|(slot, _)| near(*slot));
@@ -328,13 +330,14 @@ impl Pool {
         self.cost(&self.endpoints[slot as usize], now)
     }
 
-    /// Weight counts in the draw and here: of two that are always both drawn, the heavier must carry more.
+    /// Requests in flight weigh more on a light endpoint. One that has none costs the same whatever it weighs: then the draw decides,
+    /// so that requests one after the other follow the weights too.
     #[inline]
     fn cost(&self, endpoint: &Endpoint, now: u64) -> f64 {
-        let scale = f64::from(endpoint.pending + 1);
-        let share = if self.uneven { endpoint.share.max(1) as f64 } else { 1.0 };
+        let scale = if self.mean == 0.0 { 1.0 } else { self.mean / endpoint.share.max(1) as f64 };
         let penalty = endpoint.penalty.left(self.params.penalty_decay, now);
-        endpoint.ewma.rtt(self.params.decay, now).max(penalty).max(FLOOR) * scale / share
+        let rtt = endpoint.ewma.rtt(self.params.decay, now).max(penalty).max(FLOOR);
+        rtt * (f64::from(endpoint.pending) * scale + 1.0)
     }
 }
 

@@ -161,6 +161,13 @@ fn an_overloaded_endpoint_is_left_alone_until_its_penalty_has_faded() {
 }
 
 #[test]
+fn requests_one_after_the_other_follow_the_weights() {
+    let (mut pool, ids, mut dice) = pool(&[40_000, 10_000]);
+    let share = shares(&mut pool, &mut dice, 20_000)[&ids[0]];
+    assert!((share - 0.8).abs() < 0.02, "{share}");
+}
+
+#[test]
 fn an_old_number_means_nothing() {
     let (mut pool, ids, _) = pool(&[1]);
     pool.start(ids[0]);

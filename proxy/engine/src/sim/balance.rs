@@ -62,7 +62,7 @@ const FINE: [&str; 2] = ["200 OK", "200 OK"];
 
 #[test]
 fn endpoint_weights_shape_the_load() {
-    for (weights, least, most) in [([10_000, 10_000], 60, 140), ([10_000, 0], 0, 0), ([10_000, 40_000], 120, 200)] {
+    for (weights, least, most) in [([10_000, 10_000], 60, 140), ([10_000, 0], 0, 0), ([10_000, 40_000], 140, 180)] {
         let mut list = both();
         (list[0].weight, list[1].weight) = (weights[0], weights[1]);
         let mut world = two(balanced(1), &list, Config::default());

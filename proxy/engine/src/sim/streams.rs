@@ -196,3 +196,30 @@ fn a_way_out_of_the_mesh_is_open_or_shut_for_each_protocol() {
         assert_eq!(text.starts_with("HTTP/1.1 403 "), !open && bytes.starts_with(b"GET"), "{text}");
     }
 }
+
+#[test]
+fn a_gateway_looks_for_the_server_name_too() {
+    let name = "web.ns.svc.cluster.local:443";
+    let suffixes = vec!["svc.cluster.local.".into()];
+    for (asked, arrives) in [("web.example.com", true), ("other.org", false)] {
+        let mut world = World::new(5);
+        world.proxy("a.test", "10.0.0.1", Config::default());
+        world.proxy("gw.test", "10.0.0.9", Config { gateway_suffixes: suffixes.clone(), ..Config::default() });
+        world.listen(WEB);
+        world.ports.insert(4143, Arc::new(server(table::inbound::Authentication::Encrypted)));
+        let gateway = out::Endpoint { authority: Some(name.into()), ..meshed("10.0.0.9:4143", "gw.test") };
+        let here = out::Target { protocol: Protocol::Opaque, ..target(vec![balanced(1)], &[1]) };
+        world.targets.insert(Lookup::Addr(addr(TO)), Arc::new(here));
+        world.paths.insert(PathId(1), endpoints(&[gateway]));
+        let streams = Box::new([stream(&[".example.com"], to(0, vec![]))]);
+        let there = out::Target { protocol: Protocol::Tls, streams, ..target(vec![forward(WEB)], &[1]) };
+        world.targets.insert(Lookup::Name(name.into()), Arc::new(there));
+        let client = world.connect(0, TO);
+        let sent = hello(asked);
+        world.write(client, &sent);
+        world.run();
+        let server = world.accept(WEB);
+        assert_eq!((server.is_some(), world.ended(client)), (arrives, (!arrives).then_some(true)), "{asked}");
+        assert!(server.is_none_or(|server| world.read(server) == sent));
+    }
+}
