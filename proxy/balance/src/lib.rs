@@ -3,13 +3,15 @@
 //! locks. One balancer per (service, worker).
 //!
 //! Rooms: [`dice`], [`ewma`] (how slow is it), [`penalty`] (it said that it is overloaded), [`pool`] (endpoints and the
-//! pick), [`window`] and [`breaker`] (leave a failing one alone), [`backoff`] (when to try again), [`failfast`] (stop
-//! queueing when nobody is there), [`gcra`] (requests a second), [`split`] (weights between backends).
+//! pick), [`window`] and [`breaker`] (leave a failing one alone), [`backoff`] (when to try again), [`budget`] (how many
+//! retries), [`failfast`] (stop queueing when nobody is there), [`gcra`] (requests a second), [`split`] (weights between
+//! backends).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 pub mod dice;
 pub mod ewma;
 pub mod failfast;

@@ -213,6 +213,15 @@ impl Pool {
         picked
     }
 
+    /// Either of the two: `avoid` none is a first try.
+    #[inline]
+    pub fn pick_not(&mut self, avoid: Option<EndpointId>, now: u64, dice: &mut Dice) -> Option<EndpointId> {
+        match avoid {
+            None => self.pick(now, dice),
+            Some(avoid) => self.pick_other(avoid, now, dice),
+        }
+    }
+
     /// A request begins.
     #[inline]
     pub fn start(&mut self, id: EndpointId) {
