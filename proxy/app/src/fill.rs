@@ -11,6 +11,7 @@ pub fn engine(settings: &Settings) -> Config {
         outbound: settings.outbound.clone(),
         inbound_ips: settings.inbound_ips.clone(),
         gateway_suffixes: settings.gateway_suffixes.clone(),
+        ingress: settings.ingress,
         quiet_headers: settings.quiet_headers,
         hostname_labels: settings.hostname_labels,
         authority_labels: settings.authority_labels,

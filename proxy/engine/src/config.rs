@@ -41,6 +41,8 @@ pub struct Config {
     pub authority_labels: bool,
     /// How long an endpoint that joins others takes to get its whole weight; zero: none.
     pub slow_start: Duration,
+    /// Requests of our application say themselves where they go (`l5d-dst-override`).
+    pub ingress: bool,
     /// Drop `l5d-proxy-*` towards the application (`OUTBOUND_DISABLE_INFORMATIONAL_HEADERS`).
     pub quiet_headers: bool,
 }
@@ -189,6 +191,7 @@ impl Default for Config {
             hostname_labels: false,
             authority_labels: false,
             slow_start: Duration::from_secs(10),
+            ingress: false,
             quiet_headers: false,
         }
     }

@@ -14,6 +14,7 @@ use crate::observe::Watching;
 use crate::route::Routes;
 use crate::tally::Tally;
 use crate::traffic::exchange::Exchange;
+use crate::traffic::kept::Shelf;
 use balance::dice::Dice;
 use std::sync::Arc;
 use table::{Ask, Control, Credentials, Tell, WorkerId};
@@ -40,6 +41,7 @@ pub(crate) struct Engine {
     pub(crate) ports: Ports,
     pub(crate) io: Io,
     pub(crate) buffers: Buffers,
+    pub(crate) shelf: Shelf,
     pub(crate) wheel: Wheel,
     pub(crate) tally: Tally,
     pub(crate) watching: Watching,
@@ -75,6 +77,7 @@ impl Engine {
             ports: Ports::default(),
             io: Io::default(),
             buffers: Buffers::default(),
+            shelf: Shelf::default(),
             wheel,
             watching: Watching::new(&registry),
             tally: Tally::new(registry, worker),

@@ -9,6 +9,7 @@ pub(crate) mod choose;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
 pub(crate) mod inbound;
+pub(crate) mod ingress;
 pub(crate) mod judge;
 pub(crate) mod limit;
 pub(crate) mod outbound;
@@ -16,7 +17,10 @@ pub(crate) mod path;
 pub(crate) mod pick;
 pub(crate) mod pool;
 pub(crate) mod recover;
+pub(crate) mod redirect;
 pub(crate) mod target;
+pub(crate) mod unready;
+pub(crate) mod wishes;
 
 use crate::base::slab::{Key, Slab};
 use balancer::Known;

@@ -17,4 +17,6 @@ mod observe;
 mod opaque;
 mod policy;
 mod recover;
+mod retry;
+mod rules;
 mod streams;

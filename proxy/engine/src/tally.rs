@@ -9,6 +9,7 @@ pub(crate) mod detect;
 pub(crate) mod ends;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
+pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod series;
 pub(crate) mod strangers;
@@ -95,6 +96,7 @@ impl Engine {
         let answer = if fault == Some(&Fault::Cancelled) { Answer { end: ends::GOOD, ..answer } } else { answer };
         self.tally.answered(x.series, x, answer);
         self.tally.answered(x.profile_series, x, answer);
+        self.tally.answered(x.actual_series, x, answer);
     }
 
     fn count_fault(&mut self, x: &Exchange, fault: &Fault) {

@@ -78,8 +78,12 @@ families! {
     counter OUTBOUND_GRPC_BACKEND_STATUSES_TOTAL = "outbound_grpc_route_backend_response_statuses_total", "Outbound gRPC answers per backend, by P,RT,B,grpc_status,error";
     counter OUTBOUND_HTTP_RETRY_REQUESTS_TOTAL = "outbound_http_route_retry_requests_total", "Tries repeated, by P,RT";
     counter OUTBOUND_HTTP_RETRY_SUCCESSES_TOTAL = "outbound_http_route_retry_successes_total", "Repeated tries that succeeded, by P,RT";
-    counter OUTBOUND_HTTP_RETRY_OVERFLOW_TOTAL = "outbound_http_route_retry_overflow_total", "Tries not repeated for lack of budget or buffer, by P,RT";
+    counter OUTBOUND_HTTP_RETRY_OVERFLOW_TOTAL = "outbound_http_route_retry_overflow_total", "Tries not repeated for lack of budget, by P,RT";
     counter OUTBOUND_HTTP_RETRY_LIMIT_TOTAL = "outbound_http_route_retry_limit_exceeded_total", "Requests that failed after their last try, by P,RT";
+    counter OUTBOUND_GRPC_RETRY_REQUESTS_TOTAL = "outbound_grpc_route_retry_requests_total", "gRPC tries repeated, by P,RT";
+    counter OUTBOUND_GRPC_RETRY_SUCCESSES_TOTAL = "outbound_grpc_route_retry_successes_total", "Repeated gRPC tries that succeeded, by P,RT";
+    counter OUTBOUND_GRPC_RETRY_OVERFLOW_TOTAL = "outbound_grpc_route_retry_overflow_total", "gRPC tries not repeated for lack of budget, by P,RT";
+    counter OUTBOUND_GRPC_RETRY_LIMIT_TOTAL = "outbound_grpc_route_retry_limit_exceeded_total", "gRPC requests that failed after their last try, by P,RT";
     counter OUTBOUND_TCP_ROUTE_OPEN_TOTAL = "outbound_tcp_route_open_total", "Opaque connections routed, by P,RT,target_ip,target_port";
     counter OUTBOUND_TCP_ROUTE_CLOSE_TOTAL = "outbound_tcp_route_close_total", "Opaque connections ended, by P,RT,target_ip,target_port,error";
     counter OUTBOUND_TLS_ROUTE_OPEN_TOTAL = "outbound_tls_route_open_total", "TLS connections routed by server name, by P,RT,target_ip,target_port";

@@ -3,6 +3,10 @@
 //! In: built by `control`. Out: read by `engine` per connection (`Target`) and per request (`Routes`), by index, without hashing.
 //! Never here: balancer state (each worker keeps its own) or wire formats.
 
+mod retry;
+
+pub use retry::{Budget, Retry};
+
 use crate::{Labels, Meta, PathId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +29,8 @@ pub struct Target {
     pub backends: Box<[Backend]>,
     /// The resource that policy was attached to.
     pub parent: Meta,
+    /// Retries that all rules together may send.
+    pub budget: Budget,
     /// Why this answer stands: fresh, kept from before an outage, or made up without a control plane.
     pub source: Source,
 }
@@ -81,6 +87,8 @@ pub struct Routes {
     pub rules: Box<[Rule]>,
     /// True when the one rule matches every request: skip matching.
     pub trivial: bool,
+    /// The first rule that matches counts, not the most exact one (service profiles).
+    pub in_order: bool,
 }
 
 /// One rule: when it matches, what is done, where it goes.
@@ -95,7 +103,9 @@ pub struct Rule {
     /// Whole stream, until response headers, idle.
     pub timeouts: Timeouts,
     /// Absent: never retried.
-    pub retry: Option<Retry>,
+    pub retry: Option<Arc<Retry>>,
+    /// Requests may say `l5d-retry-*` and `l5d-*timeout` themselves.
+    pub wishes: bool,
     /// Where it goes.
     pub split: Split,
     /// The route resource.
@@ -174,8 +184,10 @@ impl std::fmt::Debug for Pattern {
 pub enum Filter {
     /// Answer with this status and message; numerator of 1 000 000 requests.
     Fail {
-        /// HTTP status, or gRPC code when the request is gRPC.
+        /// HTTP status, or a gRPC code (`grpc`); a client of the other kind gets what comes nearest.
         status: u16,
+        /// The status is a gRPC code.
+        grpc: bool,
         /// For the body or `grpc-message`.
         message: Box<str>,
         /// Parts per million.
@@ -226,23 +238,6 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// When and how often a failed try is repeated.
-#[derive(Clone, Debug)]
-pub struct Retry {
-    /// Beside the first try.
-    pub max: u32,
-    /// Bodies beyond it are not retried.
-    pub max_body: usize,
-    /// Inclusive ranges of HTTP status.
-    pub status: Box<[(u16, u16)]>,
-    /// gRPC codes.
-    pub grpc: Box<[u8]>,
-    /// Per try; zero: none.
-    pub timeout: Duration,
-    /// First and largest wait between tries.
-    pub backoff: (Duration, Duration),
-}
-
 /// Which backend a request or connection takes.
 #[derive(Clone, Debug, Default)]
 pub enum Split {
@@ -284,7 +279,7 @@ pub struct Backend {
     pub kind: BackendKind,
     /// The resource, for `backend_*` labels.
     pub meta: Meta,
-    /// Requests that may wait for an endpoint.
+    /// Requests of one worker that may wait while none of its endpoints is ready.
     pub queue: usize,
     /// No endpoint ready for this long: fail at once until one is.
     pub failfast: Duration,

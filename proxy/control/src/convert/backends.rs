@@ -88,8 +88,9 @@ impl<'a> Backends<'a> {
         use api::backend::Kind;
         let about = meta(from.and_then(|b| b.metadata.as_ref()));
         let queue = from.and_then(|b| b.queue.as_ref());
-        // The control plane's capacity (100) means pressure on the caller, and here what does not fit is refused: the larger counts.
-        let capacity = queue.map_or(0, |q| q.capacity as usize).max(self.defaults.queue);
+        // The smaller bound holds: the control plane's is for this backend, the environment's for all of a worker.
+        let told = queue.map(|q| q.capacity as usize).filter(|&capacity| capacity > 0);
+        let capacity = told.unwrap_or(self.defaults.queue).min(self.defaults.queue);
         let failfast =
             or(queue.map_or(Duration::ZERO, |q| duration(q.failfast_timeout.as_ref())), self.defaults.failfast);
         let broken = |why: &str| BackendKind::Broken(500, format!("invalid backend: {why}").into());

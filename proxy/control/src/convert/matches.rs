@@ -126,16 +126,24 @@ pub(super) fn everything(m: &RequestMatch) -> bool {
 }
 
 pub(super) fn fail(status: u32, message: &str, ratio: Option<&http_route::Ratio>) -> Filter {
-    let ratio = match ratio {
+    let status = u16::try_from(status).unwrap_or(500);
+    Filter::Fail { status, grpc: false, message: message.into(), ratio: millionths(ratio) }
+}
+
+pub(super) fn fail_rpc(code: u32, message: &str, ratio: Option<&http_route::Ratio>) -> Filter {
+    let status = u16::try_from(code).unwrap_or(2);
+    Filter::Fail { status, grpc: true, message: message.into(), ratio: millionths(ratio) }
+}
+
+fn millionths(ratio: Option<&http_route::Ratio>) -> u32 {
+    match ratio {
         Some(r) if r.denominator > 0 => {
             let millionths = u64::from(r.numerator) * u64::from(ALWAYS) / u64::from(r.denominator);
             u32::try_from(millionths).unwrap_or(ALWAYS).min(ALWAYS)
         }
         _ => ALWAYS,
-    };
-    Filter::Fail { status: u16::try_from(status).unwrap_or(500), message: message.into(), ratio }
+    }
 }
-
 pub(super) fn edits(
     add: Option<&http_types::Headers>,
     set: Option<&http_types::Headers>,
@@ -175,6 +183,6 @@ pub(super) fn redirect(from: &http_route::RequestRedirect) -> Parsed<Filter> {
         host: Some(from.host.as_str()).filter(|h| !h.is_empty()).map(Into::into),
         port: u16::try_from(from.port).map_err(|_| format!("{} is no port", from.port))?,
         path,
-        status: u16::try_from(from.status).ok().filter(|s| (300..400).contains(s)).unwrap_or(302),
+        status: u16::try_from(from.status).ok().filter(|s| (300..400).contains(s)).unwrap_or(301),
     })
 }

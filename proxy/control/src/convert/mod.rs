@@ -11,6 +11,7 @@ mod limit;
 mod matches;
 mod outbound;
 mod profile;
+mod retry;
 mod split;
 mod target;
 

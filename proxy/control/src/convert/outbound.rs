@@ -2,6 +2,7 @@
 
 use super::backends::{Accrual, Backends};
 use super::matches::{self, Parsed};
+use super::retry;
 use super::split::{grpc_filter, http_filter, opaque_refusal, split, tls_refusal};
 use super::target::Defaults;
 use super::{duration, meta, or};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use table::Meta;
 use table::outbound::{
-    Breaker, HostMatch, Protocol, Rate, Refusal, RequestMatch, Retry, Routes, Rule, Split, Stream, Timeouts,
+    Breaker, HostMatch, Protocol, Rate, Refusal, RequestMatch, Routes, Rule, Split, Stream, Timeouts,
 };
 
 /// What a policy says, before a profile is laid over it.
@@ -82,7 +83,8 @@ fn http_rule(route: &api::HttpRoute, rule: &api::http_route::Rule, backends: &mu
         matches: matches::requests(&rule.matches)?,
         filters: rule.filters.iter().map(http_filter).collect::<Parsed<_>>()?,
         timeouts: timeouts(rule.timeouts.as_ref(), old),
-        retry: rule.retry.as_ref().map(http_retry),
+        retry: rule.retry.as_ref().map(retry::http),
+        wishes: rule.allow_l5d_request_headers,
         split: split(backends, rule.backends.as_ref())?,
         route: meta(route.metadata.as_ref()),
         profile_labels: Arc::from([]),
@@ -112,7 +114,8 @@ fn grpc_rule(route: &api::GrpcRoute, rule: &api::grpc_route::Rule, backends: &mu
         matches: matches::rpcs(&rule.matches)?,
         filters: rule.filters.iter().map(grpc_filter).collect::<Parsed<_>>()?,
         timeouts: timeouts(rule.timeouts.as_ref(), old),
-        retry: rule.retry.as_ref().map(grpc_retry),
+        retry: rule.retry.as_ref().map(retry::grpc),
+        wishes: rule.allow_l5d_request_headers,
         split: split(backends, rule.backends.as_ref())?,
         route: meta(route.metadata.as_ref()),
         profile_labels: Arc::from([]),
@@ -129,6 +132,7 @@ fn failing(why: &str, route: Meta) -> Rule {
         filters: Box::new([matches::fail(500, &format!("invalid route: {why}"), None)]),
         timeouts: Timeouts::default(),
         retry: None,
+        wishes: false,
         split: Split::Empty,
         route,
         profile_labels: Arc::from([]),
@@ -142,7 +146,7 @@ pub(super) fn routes(rules: Vec<Rule>) -> Routes {
         hosts.is_empty() && (m.is_empty() || m.iter().any(matches::everything))
     };
     let trivial = matches!(rules.as_slice(), [only] if open(&only.hosts, &only.matches));
-    Routes { rules: rules.into(), trivial }
+    Routes { rules: rules.into(), trivial, in_order: false }
 }
 
 /// Rules of a route match alike, so the first one of each is the route.
@@ -194,39 +198,10 @@ fn timeouts(from: Option<&http_route::Timeouts>, old: Option<&prost_types::Durat
     }
 }
 
-fn backoff(from: Option<&api::ExponentialBackoff>, default: (u64, u64)) -> (Duration, Duration) {
+pub(super) fn backoff(from: Option<&api::ExponentialBackoff>, default: (u64, u64)) -> (Duration, Duration) {
     let min = or(from.map_or(Duration::ZERO, |b| duration(b.min_backoff.as_ref())), Duration::from_millis(default.0));
     let max = or(from.map_or(Duration::ZERO, |b| duration(b.max_backoff.as_ref())), Duration::from_millis(default.1));
     (min, max.max(min))
-}
-
-fn http_retry(from: &api::http_route::Retry) -> Retry {
-    let ranges = from.conditions.as_ref().map_or(&[][..], |c| &c.status_ranges);
-    let range = |r: &api::http_route::retry::conditions::StatusRange| {
-        Some((u16::try_from(r.start).ok()?, u16::try_from(r.end).ok()?))
-    };
-    Retry {
-        max: from.max_retries,
-        max_body: from.max_request_bytes as usize,
-        status: ranges.iter().filter_map(range).collect(),
-        grpc: Box::default(),
-        timeout: duration(from.timeout.as_ref()),
-        backoff: backoff(from.backoff.as_ref(), (25, 250)),
-    }
-}
-
-fn grpc_retry(from: &api::grpc_route::Retry) -> Retry {
-    let c = from.conditions.unwrap_or_default();
-    let codes =
-        [(c.cancelled, 1), (c.deadine_exceeded, 4), (c.resource_exhausted, 8), (c.internal, 13), (c.unavailable, 14)];
-    Retry {
-        max: from.max_retries,
-        max_body: from.max_request_bytes as usize,
-        status: Box::default(),
-        grpc: codes.into_iter().filter(|(set, _)| *set).map(|(_, code)| code).collect(),
-        timeout: duration(from.timeout.as_ref()),
-        backoff: backoff(from.backoff.as_ref(), (25, 250)),
-    }
 }
 
 fn breaker(from: &api::FailureAccrual) -> Option<Breaker> {

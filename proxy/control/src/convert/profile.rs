@@ -3,11 +3,10 @@
 use super::backends::Backends;
 use super::matches::{self, Parsed};
 use super::outbound::routes;
-use super::{duration, labels, meta};
+use super::{duration, labels, meta, retry};
 use linkerd2_proxy_api::destination as api;
 use std::sync::Arc;
-use std::time::Duration;
-use table::outbound::{Arm, PathMatch, Pattern, RequestMatch, Retry, Routes, Rule, Split, Timeouts};
+use table::outbound::{Arm, PathMatch, Pattern, RequestMatch, Routes, Rule, Split, Timeouts};
 use table::{Labels, Meta};
 
 /// Alternatives one condition may unfold into.
@@ -53,16 +52,17 @@ pub(super) fn http(from: &api::DestinationProfile, split: &Split) -> Routes {
     let about = meta(from.profile_ref.as_ref().or(from.parent_ref.as_ref()));
     let mut rules: Vec<Rule> = from.routes.iter().map(|route| rule(route, split, &about)).collect();
     rules.push(bare(split, about, Arc::from([])));
-    routes(rules)
+    Routes { in_order: true, ..routes(rules) }
 }
 
-fn bare(split: &Split, route: Meta, profile_labels: Labels) -> Rule {
+pub(super) fn bare(split: &Split, route: Meta, profile_labels: Labels) -> Rule {
     Rule {
         hosts: Box::default(),
         matches: Box::default(),
         filters: Box::default(),
         timeouts: Timeouts::default(),
         retry: None,
+        wishes: false,
         split: split.clone(),
         route,
         profile_labels,
@@ -83,14 +83,7 @@ fn rule(from: &api::Route, split: &Split, about: &Meta) -> Rule {
     }
     rule.timeouts.stream = duration(from.timeout.as_ref());
     rule.failures = failures(&from.response_classes);
-    rule.retry = from.is_retryable.then(|| Retry {
-        max: 1,
-        max_body: 64 << 10,
-        status: if rule.failures.is_empty() { Box::new([(500, 599)]) } else { rule.failures.clone() },
-        grpc: Box::default(),
-        timeout: Duration::ZERO,
-        backoff: (Duration::ZERO, Duration::ZERO),
-    });
+    rule.retry = from.is_retryable.then(|| retry::profile(&rule.failures));
     rule
 }
 

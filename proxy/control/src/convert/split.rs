@@ -116,7 +116,7 @@ pub(super) fn http_filter(from: &api::http_route::Filter) -> Parsed<Filter> {
 pub(super) fn grpc_filter(from: &api::grpc_route::Filter) -> Parsed<Filter> {
     use api::grpc_route::filter::Kind;
     match from.kind.as_ref() {
-        Some(Kind::FailureInjector(f)) => Ok(matches::fail(f.code, &f.message, f.ratio.as_ref())),
+        Some(Kind::FailureInjector(f)) => Ok(matches::fail_rpc(f.code, &f.message, f.ratio.as_ref())),
         Some(Kind::RequestHeaderModifier(m)) => matches::request_edits(m),
         None => Ok(Filter::Unknown),
     }

@@ -4,8 +4,8 @@
 //! `opaque_protocol` forces opaque; policy absent: the profile's endpoint, its service, or a plain forward.
 
 use super::backends::Backends;
-use super::outbound::{Policy, policy, stream};
-use super::{Number, default_meta, endpoint, meta, profile};
+use super::outbound::{Policy, policy, routes, stream};
+use super::{Number, default_meta, endpoint, meta, profile, retry};
 use linkerd2_proxy_api::destination::DestinationProfile;
 use linkerd2_proxy_api::outbound::OutboundPolicy;
 use std::collections::HashMap;
@@ -96,6 +96,11 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
     if profile.is_some_and(|p| p.opaque_protocol) && !matches!(base.protocol, Protocol::Refuse(_)) {
         base.protocol = Protocol::Opaque;
     }
+    if base.http.rules.is_empty() && matches!(base.protocol, Protocol::Opaque | Protocol::Tls) {
+        // An ingress looks into connections that policy calls opaque.
+        let split = base.streams.first().map(|stream| stream.split.clone()).unwrap_or_default();
+        base.http = routes(vec![profile::bare(&split, default_meta("default"), Arc::from([]))]);
+    }
     let own = own_path(&base.parent, &backends);
     let list = used(backends.list, &mut base);
     let logical = logical.or(own);
@@ -107,6 +112,7 @@ pub fn target(lookup: &Lookup, answer: &Answer, defaults: Defaults, source: Sour
         logical,
         backends: list,
         parent: base.parent,
+        budget: retry::budget(profile.and_then(|p| p.retry_budget.as_ref())),
         source: if answer.empty() { Source::Fallback } else { source },
     }
 }
@@ -205,12 +211,13 @@ fn made_up(
         filters: Box::default(),
         timeouts: Timeouts::default(),
         retry: None,
+        wishes: false,
         split: split.clone(),
         route: default_meta("default"),
         profile_labels: Arc::from([]),
         failures: Box::default(),
     };
-    let http = Routes { rules: Box::new([rule]), trivial: true };
+    let http = Routes { rules: Box::new([rule]), trivial: true, in_order: false };
     let streams = vec![stream(&[], split, default_meta("default"))];
     Policy { protocol: sniff(defaults), http, http2: None, streams, parent }
 }

@@ -111,7 +111,8 @@ impl Engine {
             // The control thread answers within 2 s; a little more, and the connection is not held for ever.
             return self.alarm(key, 5_000);
         };
-        let protocol = table.protocol;
+        // An ingress's requests may go elsewhere than its connection: whatever is said of that, it is looked into.
+        let protocol = if self.config.ingress { Outbound::Detect(Duration::ZERO) } else { table.protocol };
         let name = match protocol {
             Outbound::Detect(_) => "detect",
             Outbound::Http1 => "http/1",

@@ -174,10 +174,14 @@ impl Engine {
             let exchanges = &self.exchanges;
             path.waiting.retain(|&ex| exchanges.get(ex).is_some_and(|x| x.waiting.is_some()));
         }
-        if path.waiting.len() >= path.queue {
+        // Until its endpoints are known the queue of the whole worker is the bound.
+        if path.known && path.waiting.len() >= path.queue {
             return Err(Fault::Loadshed);
         }
         path.waiting.push(ex);
+        if let Some(x) = self.exchanges.get_mut(ex) {
+            x.queue = key;
+        }
         Ok(())
     }
 

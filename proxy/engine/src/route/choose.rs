@@ -1,4 +1,5 @@
-//! Which rule a request falls under: hosts first, then path, headers, query, method; between equals the first.
+//! Which rule a request falls under: hosts first, then path, headers, query, method; between equals the first. Rules of a service
+//! profile are taken in order instead: the first that matches.
 //!
 //! In: a request head and rules. Out: an index. Pure.
 //! Never here: percent-decoding of paths (they come normalised), filters.
@@ -14,6 +15,9 @@ type Rank = ((u8, usize), (u8, usize), usize, usize, u8);
 pub(crate) fn outbound(routes: &Routes, request: &Request<'_>) -> Option<usize> {
     if routes.trivial {
         return Some(0);
+    }
+    if routes.in_order {
+        return routes.rules.iter().position(|rule| rank(&rule.hosts, &rule.matches, request).is_some());
     }
     let mut best: Option<(Rank, usize)> = None;
     for (index, rule) in routes.rules.iter().enumerate() {
@@ -39,6 +43,20 @@ pub(crate) fn inbound(routes: &[Route], request: &Request<'_>) -> Option<(usize,
         }
     }
     best.map(|(_, found)| found)
+}
+
+/// The prefix by which the best of a rule's matches took a request; none: it was not by a prefix.
+pub(crate) fn prefix<'a>(matches: &'a [RequestMatch], request: &Request<'_>) -> Option<&'a str> {
+    if matches.is_empty() {
+        return Some("/");
+    }
+    let ranked = matches.iter().filter_map(|m| Some((match_rank(m, request)?, m)));
+    let best = ranked.reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    match &best.1.path {
+        None => Some("/"),
+        Some(PathMatch::Prefix(prefix)) => Some(prefix),
+        Some(PathMatch::Exact(_) | PathMatch::Regex(_)) => None,
+    }
 }
 
 /// Whether what a path says can change the answer: then it must be in normal form first.
@@ -154,73 +172,4 @@ fn hex_byte(hex: [u8; 2]) -> Option<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::{Fields, Form, Version};
-    use table::outbound::Rule;
-
-    fn request<'a>(method: &'a str, authority: &'a str, path: &'a str) -> Request<'a> {
-        Request {
-            method: method.as_bytes(),
-            scheme: b"http",
-            authority: authority.as_bytes(),
-            path: path.as_bytes(),
-            version: Version::H2,
-            form: Form::Origin,
-            fields: Fields::EMPTY,
-        }
-    }
-
-    fn rule(hosts: &[HostMatch], path: Option<PathMatch>, method: Option<&str>, query: &[(&str, &str)]) -> Rule {
-        let query = query.iter().map(|(k, v)| ((*k).into(), TextMatch::Exact((*v).into()))).collect();
-        Rule {
-            hosts: hosts.into(),
-            matches: Box::new([RequestMatch { path, method: method.map(Into::into), headers: Box::default(), query }]),
-            filters: Box::default(),
-            timeouts: Default::default(),
-            retry: None,
-            split: Default::default(),
-            route: Default::default(),
-            profile_labels: std::sync::Arc::from([]),
-            failures: Box::default(),
-        }
-    }
-
-    #[test]
-    fn the_most_exact_rule_wins() {
-        let exact = |p: &str| Some(PathMatch::Exact(p.into()));
-        let prefix = |p: &str| Some(PathMatch::Prefix(p.into()));
-        let routes = Routes {
-            trivial: false,
-            rules: Box::new([
-                rule(&[], prefix("/"), None, &[]),
-                rule(&[], prefix("/a"), None, &[]),
-                rule(&[], exact("/a/b"), None, &[]),
-                rule(&[], prefix("/a"), Some("POST"), &[]),
-                rule(&[], prefix("/q"), None, &[("k", "a b")]),
-                rule(&[HostMatch::Suffix(".test".into())], None, None, &[]),
-                rule(&[HostMatch::Exact("web.test".into())], None, None, &[]),
-            ]),
-        };
-        for (method, authority, path, wanted) in [
-            ("GET", "x", "/", 0),
-            ("GET", "x", "/ab", 0),
-            ("GET", "x", "/a", 1),
-            ("GET", "x", "/a/c?x", 1),
-            ("POST", "x", "/a/c", 3),
-            ("POST", "x", "/a/b", 2),
-            ("GET", "x", "/q?k=a+b", 4),
-            ("GET", "x", "/q?k=a%20b&l", 4),
-            ("GET", "x", "/q?k=c", 0),
-            ("GET", "API.test:80", "/a/b", 5),
-            ("GET", "web.test", "/a/b", 6),
-            ("GET", ".test", "/zz", 0),
-        ] {
-            assert_eq!(
-                outbound(&routes, &request(method, authority, path)),
-                Some(wanted),
-                "{method} {authority}{path}"
-            );
-        }
-    }
-}
+mod tests;

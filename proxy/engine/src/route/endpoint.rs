@@ -22,6 +22,8 @@ pub(crate) struct Endpoint {
     pub(crate) outbound: bool,
     /// In this very pod: no TLS, no header, no upgrade.
     pub(crate) local: bool,
+    /// An ingress's original destination, taken because a request named none.
+    pub(crate) unnamed: bool,
     /// Whose member it is, with its number there.
     pub(crate) path: Key<Path>,
     pub(crate) id: Option<EndpointId>,
@@ -61,6 +63,7 @@ impl Endpoint {
             spec,
             outbound,
             local,
+            unnamed: false,
             path: Key::NONE,
             id: None,
             links: Vec::new(),

@@ -114,7 +114,8 @@ impl Engine {
                     watched.route(&route.meta, &[]);
                 }
             }
-            if let Err(fault) = self.answering_filters(ex, filters, &head) {
+            let matches = rule.and_then(|(r, i)| Some(&*server.routes.get(r)?.rules.get(i)?.0)).unwrap_or_default();
+            if let Err(fault) = self.answering_filters(ex, filters, &head, matches) {
                 return Outcome::Fail(fault);
             }
             if let Err(fault) = self.within_limit(info, server, route) {

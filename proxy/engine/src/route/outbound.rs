@@ -7,13 +7,16 @@ use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::route::choose;
 use crate::route::endpoint::Endpoint;
-use crate::route::pick::Picked;
+use crate::route::pick::{Picked, When};
+use crate::route::redirect::redirect;
 use crate::route::target::Target;
+use crate::route::wishes;
 use crate::traffic::exchange::{Deadlines, Exchange, Facts};
 use crate::traffic::fault::Fault;
+use crate::traffic::kept::Plan;
 use crate::traffic::send::Outcome;
 use http::{Edit, Field, Form, Name, Request, Set, Version, names, orig_proto};
-use table::outbound::{self as spec, Filter, HeaderEdits, Rule, Timeouts};
+use table::outbound::{self as spec, Arm, Filter, HeaderEdits, RequestMatch, Rule, Split, Timeouts};
 
 /// Header edits collected from filters, as the codec takes them.
 #[derive(Default)]
@@ -107,12 +110,21 @@ impl Engine {
             if let Some(watched) = &mut x.watch {
                 watched.route(&rule.route, &rule.profile_labels);
             }
+            let wishes = rule.wishes && x.facts.has(Facts::OUTBOUND);
             self.route_series(ex, key, table, rule, index as u16, head.authority);
-            self.set_deadlines(ex, &rule.timeouts);
+            let timeouts = if wishes { wishes::timeouts(rule, head) } else { rule.timeouts };
+            self.set_deadlines(ex, &timeouts);
+            if (wishes || rule.retry.is_some()) && upgrade.is_none() {
+                let retry = if wishes { wishes::retry(rule, head) } else { rule.retry.clone() };
+                if let Some(retry) = retry {
+                    let plan = Plan { left: retry.max, retry, tried: 0, target: key, rule: index as u16 };
+                    self.begin_plan(ex, plan, table.budget);
+                }
+            }
             if !rule.profile_labels.is_empty() || !rule.failures.is_empty() {
                 self.profile_series(ex, key, table, rule, index as u16);
             }
-            if let Err(fault) = self.answering_filters(ex, &rule.filters, head) {
+            if let Err(fault) = self.answering_filters(ex, &rule.filters, head, &rule.matches) {
                 return Outcome::Fail(fault);
             }
         }
@@ -133,11 +145,12 @@ impl Engine {
         index: u16,
         head: &Request<'_>,
     ) -> Result<Key<Endpoint>, Outcome> {
-        let held = self.exchanges.get(ex).map_or(Key::NONE, |x| x.endpoint);
-        if self.routes.endpoints.has(held) {
-            return Ok(held);
+        let Some(x) = self.exchanges.get(ex) else { return Err(Outcome::Sent) };
+        if self.routes.endpoints.has(x.endpoint) {
+            return Ok(x.endpoint);
         }
-        let when = self.when(true);
+        let avoid = x.kept.as_ref().map_or(Key::NONE, |kept| kept.avoid);
+        let when = When { avoid, ..self.when(true) };
         let (at, arm) = match self.routes.pick(key, table, &rule.split, &mut self.dice, when) {
             Picked::Endpoint(at, arm) => (at, arm),
             Picked::Fail(fault) => return Err(Outcome::Fail(fault)),
@@ -149,16 +162,23 @@ impl Engine {
         };
         self.picked(ex, at);
         self.backend_series(ex, key, table, rule, index, arm);
-        let arms = match &rule.split {
-            spec::Split::First(arms) | spec::Split::Random(arms) => &arms[..],
-            _ => &[],
-        };
-        if let Some(arm) = arms.get(arm as usize)
-            && !arm.filters.is_empty()
-        {
-            self.answering_filters(ex, &arm.filters, head).map_err(Outcome::Fail)?;
-        }
+        self.by_arm(ex, rule, arm, head).map_err(Outcome::Fail)?;
         Ok(at)
+    }
+
+    /// The filters of a backend reference, once for each that the request meets.
+    fn by_arm(&mut self, ex: Key<Exchange>, rule: &Rule, arm: u16, head: &Request<'_>) -> Result<(), Fault> {
+        let Some(x) = self.exchanges.get_mut(ex) else { return Ok(()) };
+        if std::mem::replace(&mut x.arm, arm) == arm {
+            return Ok(());
+        }
+        // What another arm wanted of the answer holds no more.
+        let own = |filter: &&Filter| matches!(filter, Filter::Response(_));
+        x.edits.truncate(rule.filters.iter().filter(own).count());
+        match arm_of(rule, arm) {
+            Some(arm) if !arm.filters.is_empty() => self.answering_filters(ex, &arm.filters, head, &rule.matches),
+            _ => Ok(()),
+        }
     }
 
     fn set_deadlines(&mut self, ex: Key<Exchange>, timeouts: &Timeouts) {
@@ -180,6 +200,7 @@ impl Engine {
             idle_after: millis(timeouts.idle),
             last: now,
             failfast: x.deadlines.failfast,
+            ..Deadlines::default()
         };
         self.arm(ex);
     }
@@ -190,15 +211,17 @@ impl Engine {
         ex: Key<Exchange>,
         filters: &[Filter],
         head: &Request<'_>,
+        matches: &[RequestMatch],
     ) -> Result<(), Fault> {
         for filter in filters {
             match filter {
-                Filter::Fail { status, message, ratio } => {
+                Filter::Fail { status, grpc, message, ratio } => {
                     if self.dice.below(1_000_000) < u64::from(*ratio) {
-                        return Err(Fault::Policy(*status, message.clone()));
+                        let of = if *grpc { Fault::PolicyRpc } else { Fault::Policy };
+                        return Err(of(*status, message.clone()));
                     }
                 }
-                Filter::Redirect { .. } => return Err(redirect(filter, head)),
+                Filter::Redirect { .. } => return Err(redirect(filter, head, matches)),
                 Filter::Response(edits) => {
                     if let Some(x) = self.exchanges.get_mut(ex) {
                         x.edits.push(edits.clone());
@@ -244,12 +267,14 @@ impl Engine {
             add[n.min(3)] = field;
             n = (n + 1).min(4);
         }
-        if rule.filters.is_empty() {
+        let arm = self.exchanges.get(ex).and_then(|x| arm_of(rule, x.arm));
+        let more = arm.map_or(&[][..], |arm| &arm.filters);
+        if rule.filters.is_empty() && more.is_empty() {
             let edit = Edit { drop: names::L5D, drop_other: &[], add: &add[..n] };
             return self.send(ex, &head, &edit, upgrade, http2);
         }
         let mut edits = Edits::default();
-        for filter in &rule.filters {
+        for filter in rule.filters.iter().chain(more) {
             if let Filter::Request(wanted) = filter {
                 edits.apply(wanted);
             }
@@ -260,25 +285,10 @@ impl Engine {
     }
 }
 
-/// Where a redirect filter sends the client.
-fn redirect(filter: &Filter, head: &Request<'_>) -> Fault {
-    let Filter::Redirect { scheme, host, port, path, status } = filter else { return Fault::Invalid };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let scheme = scheme
-        .as_deref()
-        .map_or_else(|| if head.scheme.is_empty() { "http".into() } else { text(head.scheme) }, Into::into);
-    let old = text(choose::without_port(head.authority));
-    let host = host.as_deref().unwrap_or(&old);
-    let port = match port {
-        0 if host == old => text(&head.authority[old.len()..]),
-        0 => String::new(),
-        port => format!(":{port}"),
-    };
-    let old = text(head.path);
-    let path = match path {
-        None => old,
-        Some((whole, false)) => whole.to_string(),
-        Some((prefix, true)) => format!("{}{}", prefix.trim_end_matches('/'), old),
-    };
-    Fault::Redirect(*status, format!("{scheme}://{host}{port}{path}").into())
+/// An arm of the rule's split.
+fn arm_of(rule: &Rule, arm: u16) -> Option<&Arm> {
+    match &rule.split {
+        Split::First(arms) | Split::Random(arms) => arms.get(usize::from(arm)),
+        Split::Empty | Split::Refused(_) => None,
+    }
 }

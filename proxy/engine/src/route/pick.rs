@@ -10,6 +10,7 @@ use crate::route::endpoint::Endpoint;
 use crate::route::judge::Verdict;
 use crate::route::path::Path;
 use crate::route::target::{Backend, Target};
+use crate::route::unready::unready;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
 use balance::dice::Dice;
@@ -32,6 +33,8 @@ pub(crate) struct When {
     pub(crate) now: u64,
     /// Milliseconds.
     pub(crate) failfast: u64,
+    /// Not this one, if there is another.
+    pub(crate) avoid: Key<Endpoint>,
 }
 
 impl Routes {
@@ -87,7 +90,8 @@ fn pick_path(
 ) -> Picked {
     let Some(path) = paths.get_mut(key) else { return Picked::Fail(Fault::Failfast) };
     // Bounded: each round either picks or makes one endpoint less ready.
-    while let Some(id) = path.pool.pick(when.now, dice) {
+    let avoid = endpoints.get(when.avoid).and_then(|endpoint| endpoint.id).filter(|_| !when.avoid.is_none());
+    while let Some(id) = path.pool.pick_not(avoid, when.now, dice) {
         let found = path.slots.get(id.slot as usize).copied().unwrap_or(Key::NONE);
         let Some(endpoint) = endpoints.get_mut(found) else {
             path.pool.remove(id);
@@ -103,7 +107,7 @@ fn pick_path(
         }
     }
     if path.missing {
-        return Picked::Fail(Fault::Failfast);
+        return Picked::Fail(unready(path, endpoints));
     }
     let millis = when.now / 1_000_000;
     if path.empty_since == 0 {
@@ -111,7 +115,7 @@ fn pick_path(
     }
     if millis > path.empty_since + when.failfast {
         path.gate_shut = true;
-        Picked::Fail(Fault::Failfast)
+        Picked::Fail(unready(path, endpoints))
     } else {
         Picked::Wait(key, when.failfast)
     }
@@ -147,7 +151,7 @@ fn weighted(arms: &[Arm], dice: &mut Dice, ready: impl Fn(&Arm) -> bool) -> Opti
 
 impl Engine {
     pub(crate) fn when(&self, outbound: bool) -> When {
-        When { now: self.now, failfast: self.side(outbound).failfast.as_millis() as u64 }
+        When { now: self.now, failfast: self.side(outbound).failfast.as_millis() as u64, avoid: Key::NONE }
     }
 
     /// The exchange has its endpoint.

@@ -12,6 +12,7 @@ use crate::route::endpoint::Endpoint;
 use crate::route::path::Path;
 use crate::tally::streams::StreamSeries;
 use crate::traffic::exchange::Exchange;
+use balance::budget::Budget;
 use std::sync::Arc;
 use table::outbound::{self as spec, BackendKind};
 use table::{Ask, Lookup};
@@ -30,6 +31,8 @@ pub(crate) struct Target {
     pub(crate) idle_since: u64,
     /// Whether paths must be normalised before they are matched.
     pub(crate) by_path: bool,
+    /// What its rules that retry may spend, made by the first of them.
+    pub(crate) budget: Option<Box<Budget>>,
     /// Metric handles by rule and arm, made when first used; emptied by a newer table.
     pub(crate) series: Vec<((u16, u16), u32)>,
     /// Series of rules, twice their number and one more for gRPC; `u32::MAX`: not made yet.
@@ -60,6 +63,7 @@ impl Engine {
                     users: 0,
                     idle_since: 0,
                     by_path: false,
+                    budget: None,
                     series: Vec::new(),
                     by_rule: Vec::new(),
                     streams: Vec::new(),
@@ -94,6 +98,9 @@ impl Engine {
         let mut backends = Vec::with_capacity(table.backends.len());
         for (index, backend) in table.backends.iter().enumerate() {
             let made = self.backend(backend, old.get(index).copied(), &logical);
+            if self.config.ingress && matches!(lookup, Lookup::Addr(_)) {
+                self.unnamed(made.forward);
+            }
             self.members_gauges(made.path, table.protocol, &table.parent, &backend.meta);
             backends.push(made);
         }
@@ -107,6 +114,9 @@ impl Engine {
         let Some(target) = self.routes.targets.get_mut(key) else { return };
         target.backends = backends;
         target.by_path = by_path;
+        if target.table.as_ref().is_none_or(|old| old.budget != table.budget) {
+            target.budget = None;
+        }
         target.table = Some(table);
         target.series.clear();
         target.by_rule.clear();
@@ -116,6 +126,12 @@ impl Engine {
             self.sniff_told(conn);
         }
         self.io.retry.extend(parked);
+    }
+
+    fn unnamed(&mut self, key: Key<Endpoint>) {
+        if let Some(endpoint) = self.routes.endpoints.get_mut(key) {
+            endpoint.unnamed = true;
+        }
     }
 
     fn backend(&mut self, backend: &spec::Backend, old: Option<Backend>, logical: &Arc<str>) -> Backend {

@@ -219,7 +219,7 @@ fn the_first_available_backend_is_the_first_that_has_somebody() {
     let split =
         out::Split::First(Box::new([0, 1].map(|backend| out::Arm { weight: 1, backend, filters: Box::default() })));
     let mut routed = target(vec![balanced(1), balanced(2)], &[1, 1]);
-    routed.http = out::Routes { rules: Box::new([rule(split)]), trivial: true };
+    routed.http = out::Routes { rules: Box::new([rule(split)]), trivial: true, in_order: false };
     world.targets.insert(Lookup::Addr(addr(TO)), Arc::new(routed));
     world.paths.insert(PathId(2), endpoints(&[plain(TWO)]));
     assert_eq!(second(&mut world, 5, FINE), 5, "nobody is in the first");

@@ -8,15 +8,15 @@ use std::time::Duration;
 use table::Tell;
 
 /// An HTTP/2 application in a test.
-pub(super) struct App {
-    h2: Conn,
-    end: End,
+pub(crate) struct App {
+    pub(crate) h2: Conn,
+    pub(crate) end: End,
     kept: Vec<u8>,
-    out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     /// What happened: stream and a line of text.
-    pub(super) seen: Vec<(StreamId, String)>,
+    pub(crate) seen: Vec<(StreamId, String)>,
     /// Body bytes by stream.
-    bytes: std::collections::HashMap<StreamId, usize>,
+    pub(crate) bytes: std::collections::HashMap<StreamId, usize>,
     release: bool,
 }
 
@@ -27,13 +27,13 @@ fn show<'a>(start: String, fields: impl Iterator<Item = Field<'a>>) -> String {
 }
 
 impl App {
-    pub(super) fn new(role: Role, end: End) -> App {
+    pub(crate) fn new(role: Role, end: End) -> App {
         let mut out = Vec::new();
         let h2 = Conn::new(role, &Config::default(), 0, &mut out);
         App { h2, end, kept: vec![], out, seen: vec![], bytes: Default::default(), release: true }
     }
 
-    pub(super) fn open(&mut self, path: &str, kind: &str, end: bool) -> StreamId {
+    pub(crate) fn open(&mut self, path: &str, kind: &str, end: bool) -> StreamId {
         let head = Request {
             method: b"POST",
             scheme: b"http",
@@ -47,16 +47,16 @@ impl App {
         self.h2.send_request(&mut self.out, &head, &Edit { add: &add, ..Edit::NONE }, end, 7).expect("open")
     }
 
-    pub(super) fn answer(&mut self, stream: StreamId, status: u16, end: bool) {
+    pub(crate) fn answer(&mut self, stream: StreamId, status: u16, end: bool) {
         let head = Response { status, reason: b"", version: Version::H2, fields: Fields::EMPTY };
         self.h2.send_response(&mut self.out, stream, &head, &Edit::NONE, end).expect("answer");
     }
 
-    fn data(&mut self, stream: StreamId, data: &[u8], end: bool) -> usize {
+    pub(crate) fn data(&mut self, stream: StreamId, data: &[u8], end: bool) -> usize {
         self.h2.send_data(&mut self.out, stream, data, end).expect("data")
     }
 
-    fn status(&mut self, stream: StreamId, code: &str) {
+    pub(crate) fn status(&mut self, stream: StreamId, code: &str) {
         let add = [Field::known(Name::GrpcStatus, code.as_bytes())];
         self.h2
             .send_trailers(&mut self.out, stream, &Fields::EMPTY, &Edit { add: &add, ..Edit::NONE })
@@ -64,7 +64,7 @@ impl App {
     }
 
     /// Sends what waits, lets the world run, takes what came.
-    pub(super) fn turn(&mut self, world: &mut World) {
+    pub(crate) fn turn(&mut self, world: &mut World) {
         world.write(self.end, std::mem::take(&mut self.out));
         world.run();
         self.kept.extend(world.read(self.end));
@@ -103,7 +103,7 @@ impl App {
         }
     }
 
-    pub(super) fn saw(&self, stream: StreamId, text: &str) -> bool {
+    pub(crate) fn saw(&self, stream: StreamId, text: &str) -> bool {
         self.seen.iter().any(|(s, line)| *s == stream && line.contains(text))
     }
 }
@@ -339,9 +339,9 @@ fn an_idle_link_is_pinged_only_where_its_endpoint_wants_it() {
 fn routes_for_http2_may_differ_from_those_for_http1() {
     let mut world = pair(6);
     let mut routed = target(vec![balanced(1)], &[1]);
-    let shut = table::outbound::Filter::Fail { status: 418, message: "teapot".into(), ratio: 1_000_000 };
+    let shut = table::outbound::Filter::Fail { status: 418, grpc: false, message: "teapot".into(), ratio: 1_000_000 };
     let rule = table::outbound::Rule { filters: Box::new([shut]), ..rule(arms(&[1])) };
-    routed.http2 = Some(table::outbound::Routes { rules: Box::new([rule]), trivial: true });
+    routed.http2 = Some(table::outbound::Routes { rules: Box::new([rule]), trivial: true, in_order: false });
     world.targets.insert(table::Lookup::Addr(addr("10.1.0.1:80")), std::sync::Arc::new(routed));
     let mut client = App::new(Role::Client, world.connect(0, "10.1.0.1:80"));
     let stream = client.open("/x", "text/plain", true);

@@ -142,7 +142,7 @@ fn inbound_routes_filter() {
     let redirect = Filter::Redirect { scheme: None, host: Some("other".into()), port: 81, path: None, status: 301 };
     let routes = Box::new([
         ruled("/edit", Filter::Request(set)),
-        ruled("/fail", Filter::Fail { status: 418, message: "teapot".into(), ratio: 1_000_000 }),
+        ruled("/fail", Filter::Fail { status: 418, grpc: false, message: "teapot".into(), ratio: 1_000_000 }),
         ruled("/move", redirect),
         ruled("/odd", Filter::Unknown),
     ]);
@@ -310,9 +310,12 @@ fn a_gateway_refuses_names_that_are_not_exported() {
 fn a_gateway_applies_the_routes_of_its_target() {
     let mut world = clusters(26, false);
     let mut routed = target(vec![balanced(2)], &[1]);
-    let fail = Filter::Fail { status: 418, message: "teapot".into(), ratio: 1_000_000 };
-    routed.http =
-        out::Routes { rules: Box::new([out::Rule { filters: Box::new([fail]), ..rule(arms(&[1])) }]), trivial: false };
+    let fail = Filter::Fail { status: 418, grpc: false, message: "teapot".into(), ratio: 1_000_000 };
+    routed.http = out::Routes {
+        rules: Box::new([out::Rule { filters: Box::new([fail]), ..rule(arms(&[1])) }]),
+        trivial: false,
+        in_order: false,
+    };
     world.targets.insert(Lookup::Name(format!("{NAME}:80").into()), Arc::new(routed));
     let client = world.connect(0, "10.1.0.1:80");
     let (got, _) = call(&mut world, client, APP, ASK);

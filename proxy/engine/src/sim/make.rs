@@ -92,6 +92,7 @@ pub(crate) fn rule(split: Split) -> Rule {
         filters: Box::default(),
         timeouts: Default::default(),
         retry: None,
+        wishes: false,
         split,
         route: meta("route"),
         profile_labels: Arc::from([]),
@@ -112,12 +113,13 @@ pub(crate) fn stream(names: &[&str], split: Split) -> out::Stream {
 pub(crate) fn target(backends: Vec<Backend>, weights: &[u32]) -> out::Target {
     out::Target {
         protocol: out::Protocol::Detect(Duration::from_millis(500)),
-        http: out::Routes { rules: Box::new([rule(arms(weights))]), trivial: true },
+        http: out::Routes { rules: Box::new([rule(arms(weights))]), trivial: true, in_order: false },
         http2: None,
         streams: Box::new([stream(&[], arms(weights))]),
         logical: Some("web.ns.svc.cluster.local:80".into()),
         backends: backends.into(),
         parent: meta("web"),
+        budget: out::Budget::default(),
         source: out::Source::Fresh,
     }
 }

@@ -61,7 +61,7 @@ fn a_request_is_counted_by_its_route_on_both_sides() {
 
 #[test]
 fn ends_have_the_words_of_the_statuses_families() {
-    let failing = |status| out::Filter::Fail { status, message: "no".into(), ratio: 1_000_000 };
+    let failing = |status| out::Filter::Fail { status, grpc: false, message: "no".into(), ratio: 1_000_000 };
     let made = |change: &dyn Fn(&mut out::Target)| {
         let mut world = pair(2);
         let mut target = target(vec![balanced(1)], &[1]);

@@ -158,7 +158,7 @@ fn a_profile_says_what_a_failure_is() {
     let mut profile = rule(arms(&[1]));
     profile.profile_labels = Arc::from([(Arc::from("route"), Arc::from("/x"))]);
     profile.failures = Box::new([(200, 299)]);
-    routed.http = out::Routes { rules: Box::new([profile]), trivial: true };
+    routed.http = out::Routes { rules: Box::new([profile]), trivial: true, in_order: false };
     world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(routed));
     let client = world.connect(0, "10.1.0.1:80");
     call(&mut world, client, "10.0.0.2:8080", ASK);
@@ -218,14 +218,14 @@ fn rules_choose_filter_and_redirect() {
     let redirect = Filter::Redirect { scheme: None, host: Some("other".into()), port: 81, path: None, status: 301 };
     let rules = vec![
         ruled("", "/edit", vec![Filter::Request(set.clone()), Filter::Response(set)]),
-        ruled("", "/fail", vec![Filter::Fail { status: 418, message: "teapot".into(), ratio: 1_000_000 }]),
+        ruled("", "/fail", vec![Filter::Fail { status: 418, grpc: false, message: "teapot".into(), ratio: 1_000_000 }]),
         ruled("", "/move", vec![redirect]),
         ruled("", "/odd", vec![Filter::Unknown]),
         ruled("api", "/fail", vec![]),
     ];
     let mut world = pair(8);
     let mut routed = target(vec![balanced(1)], &[1]);
-    routed.http = out::Routes { rules: rules.into(), trivial: false };
+    routed.http = out::Routes { rules: rules.into(), trivial: false, in_order: false };
     world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(routed));
     for (ask, wanted, also) in [
         ("GET /fail/x HTTP/1.1\r\nhost: web\r\n\r\n", "HTTP/1.1 418 ", "l5d-proxy-error: teapot"),
@@ -251,7 +251,7 @@ fn a_request_timeout_is_a_504() {
     let mut slow = target(vec![balanced(1)], &[1]);
     let mut limited = rule(arms(&[1]));
     limited.timeouts.response = Duration::from_millis(300);
-    slow.http = out::Routes { rules: Box::new([limited]), trivial: true };
+    slow.http = out::Routes { rules: Box::new([limited]), trivial: true, in_order: false };
     world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(slow));
     let client = world.connect(0, "10.1.0.1:80");
     world.write(client, ASK);

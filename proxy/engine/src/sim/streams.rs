@@ -168,7 +168,7 @@ fn connections_wait_for_an_endpoint_in_bounds_of_number_and_time() {
 
 #[test]
 fn a_way_out_of_the_mesh_is_open_or_shut_for_each_protocol() {
-    let shut = Filter::Fail { status: 403, message: "forbidden".into(), ratio: 1_000_000 };
+    let shut = Filter::Fail { status: 403, grpc: false, message: "forbidden".into(), ratio: 1_000_000 };
     for (open, bytes, wanted) in [
         (true, &b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], Some(WEB)),
         (false, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", None),
@@ -186,7 +186,7 @@ fn a_way_out_of_the_mesh_is_open_or_shut_for_each_protocol() {
         );
         let lookup = Lookup::Addr(addr(TO));
         let old = world.targets.remove(&lookup).and_then(Arc::into_inner).expect("target");
-        let http = out::Routes { rules: Box::new([rule]), trivial: true };
+        let http = out::Routes { rules: Box::new([rule]), trivial: true, in_order: false };
         world.targets.insert(lookup, Arc::new(out::Target { http, ..old }));
         let client = world.connect(0, TO);
         world.write(client, bytes);

@@ -34,7 +34,7 @@ const WORDS: [(&str, &str); 19] = [
 /// The number of a fault.
 pub(crate) fn of(fault: &Fault) -> u8 {
     match fault {
-        Fault::Failfast => 1,
+        Fault::Failfast | Fault::Unready(_) => 1,
         Fault::Loadshed => 2,
         Fault::Timeout("response headers timed out") => 4,
         Fault::Timeout("response stream timed out") => 5,
@@ -64,6 +64,7 @@ mod tests {
     fn every_fault_has_its_words() {
         let table = [
             (Fault::Failfast, "FAIL_FAST"),
+            (Fault::Unready("".into()), "FAIL_FAST"),
             (Fault::Loadshed, "LOAD_SHED"),
             (Fault::Timeout("request timed out"), "REQUEST_TIMEOUT"),
             (Fault::Timeout("response headers timed out"), "RESPONSE_HEADERS_TIMEOUT"),

@@ -33,6 +33,22 @@ static PROFILE: Families = Families {
     ..Families::new(&families::ROUTE_RESPONSE_TOTAL, true)
 };
 
+static ACTUAL: Families = Families {
+    requests: Some(&families::ROUTE_ACTUAL_REQUEST_TOTAL),
+    ..Families::new(&families::ROUTE_ACTUAL_RESPONSE_TOTAL, true)
+};
+
+/// Labels of a service profile's route.
+pub(crate) fn profile(table: &spec::Target, rule: &Rule) -> Labels {
+    let mut labels = Labels::new();
+    label(&mut labels, "direction", "outbound");
+    label(&mut labels, "dst", table.logical.as_deref().unwrap_or(""));
+    for (name, value) in rule.profile_labels.iter() {
+        label(&mut labels, &format!("rt_{name}"), &**value);
+    }
+    labels
+}
+
 /// D: `dst_*` and `zone_locality`.
 pub(crate) fn endpoint_labels(labels: &mut Labels, endpoint: &Endpoint) {
     for (name, value) in endpoint.spec.labels.iter() {
@@ -117,6 +133,7 @@ impl Engine {
         };
         x.backend_series = series;
         self.tally.began(series);
+        self.tally.began(x.actual_series);
     }
 
     /// A request goes by a route of a service profile.
@@ -133,23 +150,23 @@ impl Engine {
         if rule.profile_labels.is_empty() {
             return;
         }
-        // No arm has this number.
-        let name = (index, u16::MAX);
-        let series = match target.series.iter().find(|(known, _)| *known == name) {
-            Some(&(_, series)) => series,
-            None => {
-                let mut labels = Labels::new();
-                label(&mut labels, "direction", "outbound");
-                label(&mut labels, "dst", table.logical.as_deref().unwrap_or(""));
-                for (name, value) in rule.profile_labels.iter() {
-                    label(&mut labels, &format!("rt_{name}"), &**value);
+        for (number, families) in [(u16::MAX, PROFILE), (u16::MAX - 1, ACTUAL)] {
+            // No arm has these numbers.
+            let name = (index, number);
+            let series = match target.series.iter().find(|(known, _)| *known == name) {
+                Some(&(_, series)) => series,
+                None => {
+                    let series = self.tally.series(profile(table, rule), families);
+                    target.series.push((name, series));
+                    series
                 }
-                let series = self.tally.series(labels, PROFILE);
-                target.series.push((name, series));
-                series
+            };
+            if number == u16::MAX {
+                x.profile_series = series;
+                self.tally.began(series);
+            } else {
+                x.actual_series = series;
             }
-        };
-        x.profile_series = series;
-        self.tally.began(series);
+        }
     }
 }

@@ -92,7 +92,11 @@ pub(crate) fn tls_out(labels: &mut Labels, endpoint: &Endpoint) {
             label(
                 labels,
                 "no_tls_reason",
-                if endpoint.local { "loopback" } else { "not_provided_by_service_discovery" },
+                match endpoint {
+                    Endpoint { local: true, .. } => "loopback",
+                    Endpoint { unnamed: true, .. } => "ingress_without_override",
+                    _ => "not_provided_by_service_discovery",
+                },
             );
         }
     }

@@ -78,10 +78,13 @@ impl Engine {
             self.watch_request(ex, head);
         }
         match self.admit(ex, head, upgrade) {
-            Outcome::Sent => {}
+            Outcome::Sent => self.keep(ex, head),
             Outcome::Wait if self.tally.queued >= self.side(outbound).queue => self.fail(ex, &Fault::Loadshed),
             Outcome::Wait => self.keep_waiting(ex, Engine::stored(head, upgrade)),
-            Outcome::Fail(fault) => self.fail(ex, &fault),
+            Outcome::Fail(fault) => {
+                self.keep(ex, head);
+                self.fail(ex, &fault);
+            }
         }
         ex
     }
@@ -107,6 +110,9 @@ impl Engine {
     pub(crate) fn route(&mut self, ex: Key<Exchange>, head: &Request<'_>, upgrade: Option<&[u8]>) -> Outcome {
         let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
         if x.facts.has(Facts::OUTBOUND) {
+            if self.config.ingress {
+                return self.route_ingress(ex, head, upgrade);
+            }
             let target = self.info(x.down).map_or(Key::NONE, |info| info.target);
             return self.route_outbound(ex, target, head, upgrade, &[]);
         }

@@ -17,6 +17,9 @@ const FAIR: usize = 64 << 10;
 impl Engine {
     /// A piece of a body, maybe the last.
     pub(crate) fn body_in(&mut self, ex: Key<Exchange>, dir: Dir, data: &[u8], end: bool) {
+        if dir == Dir::Response && self.held(ex) && !self.peeked(ex, None) {
+            return;
+        }
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         if end {
             x.came(dir, self.now);
@@ -58,6 +61,12 @@ impl Engine {
 
     /// Trailers: the message is complete.
     pub(crate) fn trailers_in(&mut self, ex: Key<Exchange>, dir: Dir, fields: &Fields<'_>) {
+        if dir == Dir::Response && self.held(ex) {
+            let code = http::grpc::status(fields).map(|status| status as u8);
+            if !self.peeked(ex, code) {
+                return;
+            }
+        }
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         x.came(dir, self.now);
         if dir == Dir::Response
@@ -82,13 +91,19 @@ impl Engine {
         }
     }
 
+    /// Whether the head of its answer is held back.
+    #[inline]
+    fn held(&self, ex: Key<Exchange>) -> bool {
+        self.exchanges.get(ex).is_some_and(|x| x.kept.is_some())
+    }
+
     /// Writes to the sink what it takes; how much that was. What nobody wants any more counts as taken.
     fn sink(&mut self, ex: Key<Exchange>, dir: Dir, data: &[u8], end: bool) -> usize {
         let Some(x) = self.exchanges.get_mut(ex) else { return data.len() };
         let (to, stream) = x.sink(dir);
         let chunked = x.pipe(dir).chunked;
         let Some(conn) = self.writer(to) else { return data.len() };
-        match &mut conn.state {
+        let taken = match &mut conn.state {
             State::Link(link) => link.h2.send_data(&mut conn.out, stream, data, end).unwrap_or(data.len()),
             _ => {
                 if chunked {
@@ -101,13 +116,22 @@ impl Engine {
                 }
                 data.len()
             }
+        };
+        if dir == Dir::Request {
+            self.keep_body(ex, &data[..taken]);
         }
+        taken
     }
 
     fn put_trailers(&mut self, ex: Key<Exchange>, dir: Dir, fields: &Fields<'_>) {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         let (to, stream) = x.sink(dir);
         let chunked = x.pipe(dir).chunked;
+        if dir == Dir::Request
+            && let Some(kept) = &mut x.kept
+        {
+            kept.trailers = Some(Box::new(StoredRequest::new(&carrier(*fields))));
+        }
         let Some(conn) = self.writer(to) else { return };
         let edit = Edit { drop: names::L5D, ..Edit::NONE };
         match &mut conn.state {
@@ -164,6 +188,10 @@ impl Engine {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         let (from, stream) = x.source(dir);
         let (to, _) = x.sink(dir);
+        if dir == Dir::Request && x.waiting.is_some() {
+            // Called for a connection of an earlier try.
+            return;
+        }
         let pipe = x.pipe(dir);
         pipe.held = false;
         if !pipe.is_empty() {

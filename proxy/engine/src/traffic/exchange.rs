@@ -7,7 +7,9 @@ use crate::base::slab::Key;
 use crate::base::wheel::Alarm;
 use crate::observe::Watched;
 use crate::route::endpoint::Endpoint;
+use crate::route::path::Path;
 use crate::route::target::Target;
+use crate::traffic::kept::Kept;
 use http::h2::StreamId;
 use http::orig_proto::OrigProto;
 use http::stored::StoredRequest;
@@ -138,6 +140,10 @@ pub(crate) struct Deadlines {
     pub(crate) response: u64,
     pub(crate) idle_after: u64,
     pub(crate) last: u64,
+    /// Of this try alone, for the response to begin.
+    pub(crate) attempt: u64,
+    /// When it is sent again, or an answer held back goes on.
+    pub(crate) again: u64,
 }
 
 /// One request.
@@ -147,8 +153,12 @@ pub(crate) struct Exchange {
     pub(crate) up: Key<Conn>,
     pub(crate) up_stream: StreamId,
     pub(crate) endpoint: Key<Endpoint>,
-    /// A gateway request's own target, named by its authority.
+    /// The request's own target, where it names one: a gateway's by its authority, an ingress's by `l5d-dst-override`.
     pub(crate) target: Key<Target>,
+    /// Whose queue it stands in.
+    pub(crate) queue: Key<Path>,
+    /// The arm of its rule's split whose filters it has passed; `u16::MAX`: none.
+    pub(crate) arm: u16,
     pub(crate) facts: Facts,
     pub(crate) req: Pipe,
     pub(crate) res: Pipe,
@@ -172,15 +182,18 @@ pub(crate) struct Exchange {
     /// Series: of the inbound rule, or of the outbound rule and backend; `u32::MAX`: none.
     pub(crate) series: u32,
     pub(crate) backend_series: u32,
-    /// Of the service profile's route.
+    /// Of the service profile's route: requests, and tries.
     pub(crate) profile_series: u32,
     /// Of the route, whatever backend serves it.
     pub(crate) route_series: u32,
+    pub(crate) actual_series: u32,
     /// Status codes that count as failures; empty: 5xx.
     pub(crate) failures: Box<[(u16, u16)]>,
     pub(crate) waiting: Option<Box<Waiting>>,
     /// Somebody watches it: a tap, the access log or a trace.
     pub(crate) watch: Option<Box<Watched>>,
+    /// What is needed to send it once more.
+    pub(crate) kept: Option<Box<Kept>>,
     pub(crate) edits: Vec<HeaderEdits>,
     pub(crate) alarm: Alarm,
     pub(crate) deadlines: Deadlines,
@@ -195,6 +208,8 @@ impl Exchange {
             up_stream: 0,
             endpoint: Key::NONE,
             target: Key::NONE,
+            queue: Key::NONE,
+            arm: u16::MAX,
             facts: Facts::default(),
             req: Pipe::default(),
             res: Pipe::default(),
@@ -212,9 +227,11 @@ impl Exchange {
             backend_series: u32::MAX,
             profile_series: u32::MAX,
             route_series: u32::MAX,
+            actual_series: u32::MAX,
             failures: Box::default(),
             waiting: None,
             watch: None,
+            kept: None,
             edits: Vec::new(),
             alarm: Alarm::default(),
             deadlines: Deadlines::default(),

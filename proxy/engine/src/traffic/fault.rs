@@ -1,7 +1,11 @@
 //! Why a request is answered by us: one match decides status, gRPC status, metric label and whether the connection ends.
 
+use crate::traffic::retry::Why;
 use http::grpc::Status;
 use http::h2::Code;
+
+/// What a `Timeout` says when no response has begun.
+pub(crate) const LATE: &str = "response headers timed out";
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +20,15 @@ pub(crate) enum Fault {
     Loadshed,
     /// No endpoint for too long.
     Failfast,
+    /// The same, and which backend it is and why.
+    Unready(Box<str>),
     /// No connection could be made.
     Connect,
     /// None could be made in time.
     ConnectLate,
     /// The connection broke, or the stream was reset, before the answer was whole.
     Io,
-    /// The stream was reset by the endpoint, before the answer was whole.
+    /// The stream was reset by the endpoint, before the answer was whole; `RefusedStream`: it took no notice of the request.
     Reset(Code),
     /// The client left; nobody is told.
     Cancelled,
@@ -38,8 +44,10 @@ pub(crate) enum Fault {
     BadRequest(u16, &'static str),
     /// The endpoint is not who the client asked for.
     Identity,
-    /// Policy says so: status (or gRPC code) and sentence.
+    /// Policy says so: HTTP status and sentence.
     Policy(u16, Box<str>),
+    /// Policy says so: gRPC code and sentence.
+    PolicyRpc(u16, Box<str>),
     /// Policy says where else to ask: status and location.
     Redirect(u16, Box<str>),
     /// Policy holds something we do not know.
@@ -53,21 +61,22 @@ impl Fault {
             Fault::NoRoute | Fault::GatewayName => 404,
             Fault::Unauthorized => 403,
             Fault::RateLimited(_) => 429,
-            Fault::Loadshed => 503,
-            Fault::Failfast | Fault::ConnectLate | Fault::Timeout(_) => 504,
+            Fault::Loadshed | Fault::Reset(Code::RefusedStream) => 503,
+            Fault::Failfast | Fault::Unready(_) | Fault::ConnectLate | Fault::Timeout(_) => 504,
             Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Identity => 502,
             Fault::Cancelled => 499,
             Fault::Loop => 508,
             Fault::Invalid => 500,
             Fault::BadRequest(status, _) | Fault::Redirect(status, _) => *status,
-            // A gRPC code cannot be an HTTP status.
+            // What is no status cannot be written.
             Fault::Policy(status, _) => {
-                if *status < 100 {
-                    500
-                } else {
+                if (100..1000).contains(status) {
                     *status
+                } else {
+                    500
                 }
             }
+            Fault::PolicyRpc(code, _) => http_of(rpc(*code)),
         }
     }
 
@@ -80,11 +89,12 @@ impl Fault {
             Fault::Loadshed | Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Identity => Status::Unavailable,
             Fault::Reset(_) => Status::Unavailable,
             Fault::Cancelled => Status::Cancelled,
-            Fault::Failfast | Fault::ConnectLate | Fault::Timeout(_) => Status::DeadlineExceeded,
+            Fault::Failfast | Fault::Unready(_) | Fault::ConnectLate | Fault::Timeout(_) => Status::DeadlineExceeded,
             Fault::Loop => Status::Aborted,
             Fault::Invalid => Status::Internal,
             Fault::BadRequest(..) | Fault::Redirect(..) => Status::InvalidArgument,
-            Fault::Policy(code, _) => code_of(*code),
+            Fault::Policy(status, _) => Status::of_http(*status),
+            Fault::PolicyRpc(code, _) => rpc(*code),
         }
     }
 
@@ -97,6 +107,7 @@ impl Fault {
             Fault::Failfast => "service in fail-fast: no endpoint available",
             Fault::Connect => "connection to endpoint failed",
             Fault::ConnectLate => "connection to endpoint took too long",
+            Fault::Reset(Code::RefusedStream) => "endpoint refused the request",
             Fault::Io | Fault::Reset(_) => "connection to endpoint broke",
             Fault::Cancelled => "client went away",
             Fault::BadResponse => "endpoint answered with malformed HTTP",
@@ -104,7 +115,7 @@ impl Fault {
             Fault::Loop => "request loop detected",
             Fault::GatewayName => "gateway does not serve this name",
             Fault::Identity => "required identity is not the endpoint's",
-            Fault::Policy(_, message) => message,
+            Fault::Policy(_, message) | Fault::PolicyRpc(_, message) | Fault::Unready(message) => message,
             Fault::Redirect(..) => "",
             Fault::Invalid => "policy holds an unknown filter",
         }
@@ -122,14 +133,16 @@ impl Fault {
             Fault::Unauthorized => "unauthorized",
             Fault::RateLimited(_) => "rate limited",
             Fault::Loadshed => "loadshed",
-            Fault::Failfast => "failfast",
+            Fault::Failfast | Fault::Unready(_) => "failfast",
             Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Reset(_) | Fault::BadResponse => "i/o",
             Fault::Cancelled => "cancelled",
             Fault::Timeout(_) => "response timeout",
             Fault::Loop => "gateway loop",
             Fault::GatewayName => "gateway domain invalid",
             Fault::Identity => "identity required",
-            Fault::BadRequest(..) | Fault::Policy(..) | Fault::Redirect(..) | Fault::Invalid => "unexpected",
+            Fault::BadRequest(..) | Fault::Policy(..) | Fault::PolicyRpc(..) | Fault::Redirect(..) | Fault::Invalid => {
+                "unexpected"
+            }
         }
     }
 
@@ -139,6 +152,7 @@ impl Fault {
             self,
             Fault::Loadshed
                 | Fault::Failfast
+                | Fault::Unready(_)
                 | Fault::Connect
                 | Fault::ConnectLate
                 | Fault::Io
@@ -149,36 +163,85 @@ impl Fault {
         )
     }
 
+    /// Whether the request may be sent again because of it, and as what.
+    pub(crate) fn again(&self) -> Option<Why> {
+        match self {
+            Fault::Failfast | Fault::Unready(_) => Some(Why::Nobody),
+            Fault::Reset(Code::RefusedStream) => Some(Why::Refused),
+            Fault::Timeout(what) if *what == LATE => Some(Why::Late),
+            _ => None,
+        }
+    }
+
     /// Whether the endpoint is to blame, for its breaker.
     pub(crate) fn endpoints(&self) -> bool {
-        matches!(
-            self,
-            Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Timeout(_)
-        )
+        match self {
+            Fault::Reset(code) => *code != Code::RefusedStream,
+            other => matches!(
+                other,
+                Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::BadResponse | Fault::Timeout(_)
+            ),
+        }
     }
 }
 
 /// A gRPC status by its number.
-pub(crate) fn code_of(code: u16) -> Status {
-    use Status as S;
-    const CODES: [Status; 17] = [
-        S::Ok,
-        S::Cancelled,
-        S::Unknown,
-        S::InvalidArgument,
-        S::DeadlineExceeded,
-        S::NotFound,
-        S::AlreadyExists,
-        S::PermissionDenied,
-        S::ResourceExhausted,
-        S::FailedPrecondition,
-        S::Aborted,
-        S::OutOfRange,
-        S::Unimplemented,
-        S::Internal,
-        S::Unavailable,
-        S::DataLoss,
-        S::Unauthenticated,
-    ];
-    CODES.get(code as usize).copied().unwrap_or(S::Unknown)
+fn rpc(code: u16) -> Status {
+    Status::of(u64::from(code))
+}
+
+/// The HTTP status that comes nearest to a gRPC one.
+fn http_of(status: Status) -> u16 {
+    match status {
+        Status::Ok => 200,
+        Status::InvalidArgument | Status::FailedPrecondition | Status::OutOfRange => 400,
+        Status::Unauthenticated => 401,
+        Status::PermissionDenied => 403,
+        Status::NotFound => 404,
+        Status::AlreadyExists | Status::Aborted => 409,
+        Status::ResourceExhausted => 429,
+        Status::Cancelled => 499,
+        Status::Unimplemented => 501,
+        Status::Unavailable => 503,
+        Status::DeadlineExceeded => 504,
+        Status::Unknown | Status::Internal | Status::DataLoss => 500,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_speaks_to_both_kinds_of_client() {
+        for (fault, status, grpc) in [
+            (Fault::Policy(503, "".into()), 503, Status::Unavailable),
+            (Fault::Policy(404, "".into()), 404, Status::Unimplemented),
+            (Fault::Policy(418, "".into()), 418, Status::Unknown),
+            (Fault::Policy(14, "".into()), 500, Status::Unknown),
+            (Fault::PolicyRpc(14, "".into()), 503, Status::Unavailable),
+            (Fault::PolicyRpc(8, "".into()), 429, Status::ResourceExhausted),
+            (Fault::PolicyRpc(99, "".into()), 500, Status::Unknown),
+        ] {
+            assert_eq!((fault.status(), fault.grpc()), (status, grpc), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_nobody_answered_is_sent_again() {
+        for (fault, why) in [
+            (Fault::Failfast, Some(Why::Nobody)),
+            (Fault::Unready("".into()), Some(Why::Nobody)),
+            (Fault::Timeout(LATE), Some(Why::Late)),
+            (Fault::Timeout("request timed out"), None),
+            (Fault::Reset(Code::RefusedStream), Some(Why::Refused)),
+            (Fault::Reset(Code::Cancel), None),
+            (Fault::Loadshed, None),
+            (Fault::Connect, None),
+            (Fault::Io, None),
+            (Fault::NoRoute, None),
+        ] {
+            assert_eq!(fault.again(), why, "{fault:?}");
+        }
+    }
 }

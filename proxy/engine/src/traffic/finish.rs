@@ -7,7 +7,7 @@ use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
-use http::h2::Code;
+use http::h2::{Code, StreamId};
 use http::refuse::{self, Refusal};
 use http::{Edit, Field, Fields, Name};
 
@@ -26,6 +26,13 @@ impl Engine {
         let answered = x.facts.has(Facts::ANSWERED);
         if x.facts.has(Facts::DONE) {
             return self.exchange_done(ex);
+        }
+        if !answered
+            && x.kept.is_some()
+            && let Some(why) = fault.again()
+            && self.send_again(ex, why)
+        {
+            return;
         }
         let blame = fault.endpoints();
         if answered {
@@ -117,6 +124,7 @@ impl Engine {
     /// Takes the exchange out and frees both connections.
     fn over(&mut self, ex: Key<Exchange>, fault: Option<&Fault>) {
         let Some(mut x) = self.exchanges.remove(ex) else { return };
+        self.unkeep(&mut x);
         if x.facts.has(Facts::COUNTED) {
             self.tally.in_flight[usize::from(x.facts.has(Facts::OUTBOUND))] -= 1;
         }
@@ -132,30 +140,29 @@ impl Engine {
         }
         self.buffers.give(&mut x.req.kept);
         self.buffers.give(&mut x.res.kept);
-        self.over_up(&x);
+        self.let_go(x.up, x.up_stream, x.facts.has(Facts::HEARD) && x.facts.has(Facts::SENT));
         self.over_down(&x);
     }
 
-    /// An upstream that still works for the exchange is told to stop.
-    fn over_up(&mut self, x: &Exchange) {
-        if x.up.is_none() {
+    /// An upstream that may still work for an exchange is told to stop, unless the exchange is `whole`.
+    pub(crate) fn let_go(&mut self, up: Key<Conn>, stream: StreamId, whole: bool) {
+        if up.is_none() {
             return;
         }
-        let whole = x.facts.has(Facts::HEARD) && x.facts.has(Facts::SENT);
-        let Some(conn) = self.conns.get_mut(x.up) else { return };
+        let Some(conn) = self.conns.get_mut(up) else { return };
         match &mut conn.state {
             State::Link(link) => {
                 if !whole {
                     self.buffers.lend(&mut conn.out);
-                    link.h2.reset(&mut conn.out, x.up_stream, Code::Cancel);
-                    self.mark(x.up);
+                    link.h2.reset(&mut conn.out, stream, Code::Cancel);
+                    self.mark(up);
                 }
-                self.link_room(x.up);
-                self.link_idle(x.up);
+                self.link_room(up);
+                self.link_idle(up);
             }
             State::Client1(_) => {
                 conn.state = State::Linger;
-                self.kill(x.up, true);
+                self.kill(up, true);
             }
             _ => {}
         }

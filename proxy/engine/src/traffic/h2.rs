@@ -187,8 +187,7 @@ impl Engine {
             Some(x) if x.res.ended && code == Code::NoError => return,
             _ => {}
         }
-        let fault = if code == Code::RefusedStream { Fault::Loadshed } else { Fault::Reset(code) };
-        self.fail(ex, &fault);
+        self.fail(ex, &Fault::Reset(code));
     }
 
     /// A stream more may be opened: whoever waits for one tries again.

@@ -31,6 +31,13 @@ impl Engine {
 
     /// The final head. `end`: no body follows. `length`: of the body, if known.
     pub(crate) fn response(&mut self, ex: Key<Exchange>, head: &Response<'_>, end: bool, length: Option<u64>) {
+        if self.weigh(ex, head, end, length) {
+            self.answer(ex, head, end, length);
+        }
+    }
+
+    /// The final head goes on to the client.
+    pub(crate) fn answer(&mut self, ex: Key<Exchange>, head: &Response<'_>, end: bool, length: Option<u64>) {
         let now = self.now;
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         x.facts.set(Facts::ANSWERED);
@@ -39,7 +46,7 @@ impl Engine {
         x.heard = now;
         x.status = head.status;
         x.hint = judge::hint(&head.fields);
-        x.deadlines.response = 0;
+        (x.deadlines.response, x.deadlines.attempt) = (0, 0);
         if (x.facts.has(Facts::GRPC) || end)
             && let Some(status) = grpc::status(&head.fields)
         {
@@ -47,6 +54,7 @@ impl Engine {
         }
         let list = std::mem::take(&mut x.edits);
         let watched = x.watch.is_some();
+        let parting = head.fields.has(Name::L5dProxyConnection) && x.facts.has(Facts::OUTBOUND);
         let orig = if x.facts.has(Facts::ORIG) {
             x.orig.and_then(|orig| orig_proto::field(orig.version, Form::Origin))
         } else {
@@ -54,6 +62,9 @@ impl Engine {
         };
         if watched {
             self.watch_response(ex, head);
+        }
+        if parting && head.fields.get(Name::L5dProxyConnection) == Some(b"close") {
+            self.peer_parts(ex);
         }
         if list.is_empty() {
             let edit = Edit { drop: names::L5D, drop_other: &[], add: orig.as_slice() };
@@ -67,6 +78,21 @@ impl Engine {
         }
         if end {
             self.passed(ex, Dir::Response);
+        }
+    }
+
+    /// The peer's proxy asks that our application's connection end. It does where the connection stands for one endpoint; behind a
+    /// balancer the next request may go elsewhere.
+    fn peer_parts(&mut self, ex: Key<Exchange>) {
+        let Some(x) = self.exchanges.get(ex) else { return };
+        let down = x.down;
+        if self.routes.endpoints.get(x.endpoint).is_none_or(|endpoint| !endpoint.path.is_none()) {
+            return;
+        }
+        match self.conns.get_mut(down).map(|conn| &mut conn.state) {
+            Some(State::Server1(server)) => server.keep = false,
+            Some(State::Link(_)) => self.link_drain(down),
+            _ => {}
         }
     }
 

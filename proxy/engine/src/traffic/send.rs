@@ -9,7 +9,7 @@ use crate::base::wheel::Timer;
 use crate::engine::Engine;
 use crate::route::pool::Found;
 use crate::traffic::exchange::{Dir, Exchange, Facts, Waiting};
-use crate::traffic::fault::Fault;
+use crate::traffic::fault::{Fault, LATE};
 use http::h1::{self, Asked, Body, Ending, Framing};
 use http::h2::Refused;
 use http::stored::StoredRequest;
@@ -162,18 +162,24 @@ impl Engine {
 
     /// A request's turn has come: policy, an endpoint or a connection may be there now.
     pub(crate) fn dispatch_waiting(&mut self, ex: Key<Exchange>) {
-        let Some(waiting) = self.exchanges.get_mut(ex).and_then(|x| x.waiting.take()) else { return };
+        // Not before its backoff is over: it may still be in a list it waited in before.
+        let due = |x: &&mut Exchange| x.deadlines.again == 0;
+        let Some(waiting) = self.exchanges.get_mut(ex).filter(due).and_then(|x| x.waiting.take()) else { return };
         let outcome = self.route(ex, &waiting.head.view(), waiting.upgrade.as_deref());
         match outcome {
             Outcome::Sent => {
                 self.unqueue(ex);
                 if let Some(x) = self.exchanges.get_mut(ex) {
                     x.deadlines.failfast = 0;
+                    self.keep_waited(ex, *waiting);
                     self.drain_pipe(ex, Dir::Request);
                 }
             }
             Outcome::Wait => self.keep_waiting(ex, waiting),
-            Outcome::Fail(fault) => self.fail(ex, &fault),
+            Outcome::Fail(fault) => {
+                self.keep_waited(ex, *waiting);
+                self.fail(ex, &fault);
+            }
         }
     }
 
@@ -213,7 +219,7 @@ impl Engine {
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         let d = &x.deadlines;
         let idle = if d.idle_after > 0 { d.last + d.idle_after } else { 0 };
-        let next = [d.failfast, d.stream, d.response, idle].into_iter().filter(|&at| at > 0).min();
+        let next = [d.failfast, d.stream, d.response, idle, d.attempt, d.again].into_iter().filter(|&at| at > 0).min();
         match next {
             Some(at) => self.wheel.set(&mut x.alarm, at, Timer::Exchange(ex)),
             None => x.alarm.at = 0,
@@ -228,14 +234,21 @@ impl Engine {
         }
         let d = &x.deadlines;
         let past = |at: u64| at > 0 && at <= now;
-        if x.waiting.is_some() && past(d.failfast) {
-            return self.fail(ex, &Fault::Failfast);
+        if x.waiting.is_some() && past(d.failfast) && d.again == 0 {
+            let fault = self.waited(ex);
+            return self.fail(ex, &fault);
         }
         if past(d.stream) {
             return self.fail(ex, &Fault::Timeout("request timed out"));
         }
+        if past(d.again) {
+            return self.again_due(ex);
+        }
         if past(d.response) && !x.facts.has(Facts::ANSWERED) {
-            return self.fail(ex, &Fault::Timeout("response headers timed out"));
+            return self.fail(ex, &Fault::Timeout(LATE));
+        }
+        if past(d.attempt) && !x.facts.has(Facts::ANSWERED) {
+            return self.attempt_late(ex);
         }
         if d.idle_after > 0 && past(d.last + d.idle_after) {
             return self.fail(ex, &Fault::Timeout("stream idle for too long"));

@@ -4,6 +4,7 @@ mod inbound;
 mod limit;
 mod outbound;
 mod profile;
+mod retry;
 mod streams;
 
 use crate::convert::{Answer, Defaults, Slot, target};
