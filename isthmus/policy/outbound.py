@@ -17,7 +17,9 @@ from isthmus.rpc import outbound_pb2 as pb
 from isthmus.serve import refusal
 
 DETECT = 10.0
-QUEUE, FAILFAST = 100, 3.0
+FAILFAST = 3.0
+# Proxies of ours hold to it while a backend has nobody ready; Linkerd's have their environment's, which is as much.
+QUEUE = 10_000
 _ANY = route.Match(("prefix", "/"))
 
 

@@ -45,7 +45,7 @@ def test_a_plain_service_is_detected_and_balanced():
     )
     (backend,) = detect.http1.routes[0].rules[0].backends.first_available.backends
     assert backend.backend.balancer.discovery.dst.path == "web.shop.svc.cluster.local:80"
-    assert backend.backend.queue.capacity == 100 and backend.backend.queue.failfast_timeout.seconds == 3
+    assert backend.backend.queue.capacity == 10_000 and backend.backend.queue.failfast_timeout.seconds == 3
     ewma = backend.backend.balancer.peak_ewma
     assert (ewma.default_rtt.nanos, ewma.decay.seconds) == (30_000_000, 10)
     assert detect.http1.routes[0].metadata.default == "http" and detect.http2.routes == detect.http1.routes
