@@ -2,11 +2,14 @@
 
 In: `app.py NAME`. Out: `/` says who answered, `/headers` what arrived, `/bytes?n=`, `/upload`, `/slow?ms=`, `/ws` (an echoed frame).
 `?status=` asks for that status, with `&at=NAME` of that application alone, with `&retry=` and a `retry-after`.
+`/status/503`; `/flaky/2?key=` fails twice for each key and then says how often it was asked, `/sleepy/2?key=&for=` sleeps (ms) instead.
+gRPC `Flaky` does the same with a request of `key 2`. Keys are counted for the life of the process: tests choose fresh ones.
 Run as a child process in a pod's network namespace; never imported by tests.
 """
 
 import asyncio
 import base64
+import collections
 import hashlib
 import json
 import sys
@@ -16,6 +19,7 @@ import grpc.aio
 
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 Headers = dict[str, str]
+ASKED: collections.Counter[str] = collections.Counter()
 
 
 async def body_of(reader: asyncio.StreamReader, headers: Headers) -> int:
@@ -49,20 +53,37 @@ async def http(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWr
             size = await body_of(reader, headers)
             await asyncio.sleep(int(query.get("ms", "0")) / 1000)
             said: dict[str, object] = {"cluster": name, "path": target, "method": method, "bytes": size}
+            status = await told_status(url.path, query)
+            said["asked"] = ASKED[query.get("key", "")]
             answers = {"/headers": lambda h=headers: json.dumps(h), "/bytes": lambda q=query: "x" * int(q["n"])}
             text = answers.get(url.path, lambda s=said: json.dumps(s))().encode()
             fails = query.get("at", name) == name and "status" in query
-            status = f"{query['status']} Asked" if fails else "200 OK"
+            line = f"{query['status']} Asked" if fails else f"{status} OK"
             more = f"retry-after: {query['retry']}\r\n" if fails and "retry" in query else ""
-            head = (
-                f"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nx-app: {name}\r\n{more}content-length: {len(text)}"
-            )
+            head = f"HTTP/1.1 {line}\r\ncontent-type: text/plain\r\nx-app: {name}\r\n{more}content-length: {len(text)}"
             writer.write(f"{head}\r\n\r\n".encode() + text)
             await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):
         pass
     finally:
         writer.close()
+
+
+async def told_status(path: str, query: dict[str, str]) -> int:
+    """The status that a path asks for; it may take its time."""
+    match path.strip("/").split("/"):
+        case ["status", status]:
+            return int(status)
+        case ["flaky", times]:
+            ASKED[query["key"]] += 1
+            return 503 if ASKED[query["key"]] <= int(times) else 200
+        case ["sleepy", times]:
+            ASKED[query["key"]] += 1
+            if ASKED[query["key"]] <= int(times):
+                await asyncio.sleep(int(query["for"]) / 1000)
+        case _:
+            pass
+    return 200
 
 
 async def websocket(headers: Headers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,12 +114,21 @@ async def check(request: bytes, context: object) -> bytes:
     return b"\x08\x01"
 
 
+async def flaky(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+    key, _, times = request.decode().partition(" ")
+    ASKED[key] += 1
+    if ASKED[key] <= int(times):
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+    return str(ASKED[key]).encode()
+
+
 async def main(name: str) -> None:
     served = await asyncio.start_server(lambda r, w: http(name, r, w), "0.0.0.0", 8080)
     echoes = await asyncio.start_server(echo, "0.0.0.0", 9000)
     rpc = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(check)
-    rpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": handler})])
+    handlers = {"Check": handler, "Flaky": grpc.unary_unary_rpc_method_handler(flaky)}
+    rpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)])
     rpc.add_insecure_port("0.0.0.0:50051")
     await rpc.start()
     print("serving", flush=True)

@@ -1,4 +1,4 @@
-"""The lab's caller with more words: `one` request and how long it took, `several` by who answered, a TLS `hello`,
+"""The lab's caller with more words: `one` request or `rpc` and how long it took, `several` by who answered, a TLS `hello`,
 `hold` a connection.
 
 In: an order as JSON. Out: what was seen, as JSON. Run inside a pod; never imported by tests.
@@ -6,6 +6,7 @@ In: an order as JSON. Out: what was seen, as JSON. Run inside a pod; never impor
 
 import collections
 import contextlib
+import http.client
 import json
 import socket
 import ssl
@@ -16,10 +17,36 @@ from typing import Any
 from tests.lab import caller
 
 
-def one(host: str, port: int, name: str, path: str = "/", headers: dict[str, str] | None = None) -> dict[str, Any]:
+def one(
+    host: str, port: int, name: str, path: str = "/", headers: dict[str, str] | None = None, body: str = ""
+) -> dict[str, Any]:
+    """A GET, or a POST when there is a body. Status 0: the connection broke off."""
     start = time.monotonic()
-    status, answered, body = caller.get(host, port, path, name, headers)
-    return {"status": status, "headers": answered, "body": body.decode(), "seconds": time.monotonic() - start}
+    connection = http.client.HTTPConnection(host, port, timeout=caller.TIMEOUT)
+    try:
+        method = "POST" if body else "GET"
+        connection.request(method, path, body=body.encode() or None, headers={"Host": name, **(headers or {})})
+        answer = connection.getresponse()
+        status, fields = answer.status, {k.lower(): v for k, v in answer.getheaders()}
+        text = answer.read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        status, fields, text = 0, {}, repr(error)
+    finally:
+        connection.close()
+    return {"status": status, "headers": fields, "body": text, "seconds": time.monotonic() - start}
+
+
+def rpc(host: str, port: int, name: str, method: str, request: str) -> dict[str, Any]:
+    """One unary call; the client library's own retries are off."""
+    import grpc
+
+    options = [("grpc.default_authority", f"{name}:{port}"), ("grpc.enable_retries", 0)]
+    with grpc.insecure_channel(f"{host}:{port}", options=options) as channel:
+        try:
+            answer = channel.unary_unary(f"/grpc.health.v1.Health/{method}")(request.encode(), timeout=caller.TIMEOUT)
+            return {"code": "OK", "answer": answer.decode()}
+        except grpc.RpcError as error:
+            return {"code": error.code().name, "answer": error.details()}
 
 
 def several(host: str, port: int, name: str, path: str, count: int) -> dict[str, int]:
@@ -66,5 +93,5 @@ def hold(host: str, port: int, seconds: float) -> dict[str, Any]:
 
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    do = {**caller.DO, "one": one, "several": several, "hello": hello, "hold": hold}
+    do = {**caller.DO, "one": one, "rpc": rpc, "several": several, "hello": hello, "hold": hold}
     print(json.dumps(do[order.pop("do")](**order)))
