@@ -28,7 +28,7 @@ class Shape:
     dns: tuple[str, ...] = ()
     uris: tuple[str, ...] = ()
     common: str = ""
-    usage: ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH
+    usages: tuple[ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CLIENT_AUTH,)
     start: float = -1.0
     end: float = 1.0
     """Days from now."""
@@ -46,7 +46,7 @@ def issue(ca: pathlib.Path, shape: Shape, into: pathlib.Path) -> pathlib.Path:
         x509.CertificateBuilder(root.subject, x509.Name(names), key.public_key(), x509.random_serial_number())
         .not_valid_before(now + datetime.timedelta(days=shape.start))
         .not_valid_after(now + datetime.timedelta(days=shape.end))
-        .add_extension(x509.ExtendedKeyUsage([shape.usage]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(shape.usages), critical=False)
     )
     listed = [*map(x509.DNSName, shape.dns), *map(x509.UniformResourceIdentifier, shape.uris)]
     if listed:

@@ -46,7 +46,7 @@ CASES: dict[str, tuple[direct.Shape, str]] = {
     "expired": (dataclasses.replace(GOOD, start=-3, end=-1), "certificate expired"),
     "not-yet-valid": (dataclasses.replace(GOOD, start=1, end=2), "certificate not yet valid"),
     "for-servers": (
-        dataclasses.replace(GOOD, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        dataclasses.replace(GOOD, usages=(ExtendedKeyUsageOID.SERVER_AUTH,)),
         "certificate for another purpose",
     ),
 }

@@ -4,6 +4,7 @@
 //! environment or the arguments cannot be used (each mistake one sentence, nothing started). Never here: what is served.
 
 mod admin;
+mod certify;
 mod fill;
 mod rest;
 mod serve;

@@ -4,12 +4,11 @@
 //! End: SIGTERM, SIGINT or `POST /shutdown` drain the workers; the process ends when they have, or when the grace is over.
 
 use crate::admin::{self, Shown};
-use crate::fill;
 use crate::watching;
+use crate::{certify, fill};
 use control::discover::{self, Inputs};
 use control::env::Settings;
-use control::identity::{self, Anchors, Key};
-use control::link::{Dns, Link, Trust};
+use control::link::Dns;
 use metrics::{Registry, families};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -61,12 +60,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
 }
 
 async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
-    let trust = &settings.identity;
-    let anchors = Anchors::new(&trust.trust_anchors, trust.trust_anchors_file.clone(), trust.trust_anchors_force);
-    let anchors = anchors.map_err(ServeError::Identity)?;
-    let key = Key::load(settings.identity.dir.as_deref(), &settings.identity.id).map_err(ServeError::Identity)?;
-    let anonymous = tls::anonymous_client(&anchors.roots).map_err(|error| ServeError::Identity(error.to_string()))?;
-
+    let source = certify::prepare(&settings)?;
     let listener =
         TcpListener::bind(settings.admin).await.map_err(|error| ServeError::Listen(settings.admin, error))?;
     let registry = Registry::new(usize::from(settings.workers));
@@ -75,14 +69,9 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
     let engine = engine::start(fill::engine(&settings), mailbox, registry.clone())?;
 
     let (credentials_in, credentials) = watch::channel(None);
-    let (anonymous_in, anonymous) = watch::channel(anonymous);
     let (policy_in, admin_policy) = watch::channel(None);
     let dns = Arc::new(Dns::new(registry.clone()));
-    let service = settings.identity.service.clone();
-    let link = Link::new(service, dns.clone(), Trust::Anchors(anonymous), settings.control.streams.lifetime);
-    let renewal =
-        identity::run(settings.identity.clone(), key, anchors, link, credentials_in, anonymous_in, registry.clone());
-    tokio::spawn(renewal);
+    certify::start(source, &settings, &dns, credentials_in, &registry);
     let workers = engine.workers.clone();
     let watching = watching::start(&settings, &workers, &credentials, &dns, &registry).await?;
     tokio::spawn(discover::run(Inputs {

@@ -65,6 +65,21 @@ pub fn anchors(pem: &str) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(roots))
 }
 
+/// Trust anchors from DER.
+///
+/// # Errors
+/// When there is none, or one is broken.
+pub fn roots(certificates: Vec<Vec<u8>>) -> Result<Arc<RootCertStore>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for cert in certificates {
+        roots.add(cert.into()).map_err(|e| TlsError::Anchors(e.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError::Anchors("no certificate in it".into()));
+    }
+    Ok(Arc::new(roots))
+}
+
 /// A client that proves nothing about itself but checks the server's chain and that a SAN equals the server name: for the first
 /// call to the identity plane, before there is a certificate.
 ///

@@ -10,10 +10,10 @@ mod tickets;
 mod validity;
 mod verify;
 
-pub use credentials::{TlsError, anchors, anonymous_client, credentials, described, forced};
+pub use credentials::{TlsError, anchors, anonymous_client, credentials, described, forced, roots};
 pub use reason::reason;
 pub use session::{Fed, Session};
-pub use validity::ended;
+pub use validity::{ended, split, until};
 pub use verify::{BadName, client_for, first_identity, identity, names};
 
 /// ALPN of connections that start with a transport header.

@@ -10,8 +10,21 @@ pub fn ended(cert: &CertificateDer<'_>) -> bool {
     until(cert).is_none_or(|until| until < UnixTime::now().as_secs())
 }
 
-/// The notAfter of a certificate (RFC 5280 section 4.1).
-pub(crate) fn until(cert: &[u8]) -> Option<u64> {
+/// Certificates that stand one after the other; none when the last is not whole.
+#[must_use]
+pub fn split(mut der: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    while !der.is_empty() {
+        let (_, rest) = take(der, 0x30)?;
+        found.push(der[..der.len() - rest.len()].to_vec());
+        der = rest;
+    }
+    Some(found)
+}
+
+/// The notAfter of a certificate in seconds since 1970 (RFC 5280 section 4.1).
+#[must_use]
+pub fn until(cert: &[u8]) -> Option<u64> {
     let (certificate, _) = take(cert, 0x30)?;
     let (mut rest, _) = take(certificate, 0x30)?;
     // Version, serial number, algorithm, issuer; then the validity.
@@ -79,6 +92,15 @@ mod tests {
         ] {
             assert_eq!(seconds(text.as_bytes()), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn certificates_in_a_row_are_told_apart() {
+        let key = KeyPair::generate().expect("key");
+        let one = CertificateParams::new(vec!["a.test".into()]).expect("params").self_signed(&key).expect("signed");
+        let (der, twice) = (one.der().to_vec(), [&one.der()[..], one.der()].concat());
+        assert_eq!(split(&twice), Some(vec![der.clone(), der.clone()]));
+        assert_eq!((split(&[]), split(&twice[..twice.len() - 1]), split(b"x")), (Some(vec![]), None, None));
     }
 
     #[test]

@@ -272,12 +272,17 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
     if r.raw("IDENTITY_DISABLED").is_some() {
         r.complain(format!("{PREFIX}IDENTITY_DISABLED is set, but a proxy without identity is not possible: unset it"));
     }
-    let service = service(r, "IDENTITY", "linkerd-identity-headless.linkerd.svc.cluster.local.:8080");
+    let spire = spire(r);
+    let service = match &spire {
+        Some(_) => Some(unread()),
+        None => service(r, "IDENTITY", "linkerd-identity-headless.linkerd.svc.cluster.local.:8080"),
+    };
     let file = r.exact("ISTHMUS_PROXY_TRUST_ANCHORS_FILE").map(PathBuf::from);
     let force = force(r);
     let anchors = match (&file, r.raw("IDENTITY_TRUST_ANCHORS")) {
         (_, Some(pem)) => Some(pem),
         (Some(_), None) => Some(String::new()),
+        (None, None) if spire.is_some() => Some(String::new()),
         (None, None) => r.must("IDENTITY_TRUST_ANCHORS", |t| Some(t.to_owned()), "the PEM text of a CA certificate"),
     };
     if let Some(pem) = anchors.as_deref().filter(|pem| !pem.is_empty())
@@ -285,8 +290,12 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
     {
         r.complain(format!("{PREFIX}IDENTITY_TRUST_ANCHORS cannot be used: {error}; a valid value is the PEM text of one or more CA certificates"));
     }
-    let token_file =
-        r.must("IDENTITY_TOKEN_FILE", |t| Some(PathBuf::from(t)), "/var/run/secrets/tokens/linkerd-identity-token");
+    let token_file = match &spire {
+        Some(_) => Some(PathBuf::new()),
+        None => {
+            r.must("IDENTITY_TOKEN_FILE", |t| Some(PathBuf::from(t)), "/var/run/secrets/tokens/linkerd-identity-token")
+        }
+    };
     let example = "web.default.serviceaccount.identity.linkerd.cluster.local";
     let local = r.opt("IDENTITY_LOCAL_NAME", value::name, example);
     let id = r.opt("IDENTITY_SERVER_ID", value::identity, example);
@@ -305,6 +314,7 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
         r.complain(format!("{PREFIX}IDENTITY_MIN_REFRESH is {min:?}, longer than …_MAX_REFRESH, which is {max:?}; valid are 10s and 24h"));
     }
     Some(Identity {
+        spire,
         service: service?,
         dir: r.raw("IDENTITY_DIR").map(PathBuf::from),
         token_file: token_file?,
@@ -316,6 +326,17 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
         min_refresh: min,
         max_refresh: max,
     })
+}
+
+/// The newer name wins over the older one.
+fn spire(r: &mut Reader<'_>) -> Option<PathBuf> {
+    let path = |text: &str| {
+        let path = text.strip_prefix("unix:").map_or(text, |path| path.strip_prefix("//").unwrap_or(path));
+        path.starts_with('/').then(|| PathBuf::from(path))
+    };
+    let example = "unix:///run/spire/sockets/agent.sock";
+    let old = r.opt("IDENTITY_SPIRE_SOCKET", path, example);
+    r.opt("IDENTITY_SPIRE_WORKLOAD_API_ADDRESS", path, example).or(old)
 }
 
 fn force(r: &mut Reader<'_>) -> bool {
@@ -350,6 +371,7 @@ fn default_policy(r: &mut Reader<'_>, warnings: &mut Vec<String>) -> DefaultPoli
 /// Stands where a complaint was recorded, so that the rest can still be read; never leaves this module.
 fn unread_identity() -> Identity {
     Identity {
+        spire: None,
         service: unread(),
         dir: None,
         token_file: PathBuf::new(),

@@ -199,6 +199,8 @@ pub(super) fn is_local(host: &str) -> bool {
 /// Where certificates come from and whose they are.
 #[derive(Clone, Debug)]
 pub struct Identity {
+    /// `IDENTITY_SPIRE_WORKLOAD_API_ADDRESS`: a SPIRE agent's socket; then nothing else of the rest is needed but the names.
+    pub spire: Option<PathBuf>,
     /// Who signs.
     pub service: Authority,
     /// Holds `csr.der` and `key.p8` when someone made them before us.

@@ -44,7 +44,7 @@ pub async fn run(
     let mut held: Option<CertifyResponse> = None;
     loop {
         let asked = renew(&settings, &key, &mut anchors, &link).await;
-        count(&registry, &anchors, asked.as_ref().map(|(_, r)| r.until).ok());
+        count(&registry, anchors.roots.len(), asked.as_ref().map(|(_, r)| r.until).ok());
         let pause = match asked {
             Ok((answer, renewed)) => {
                 held = Some(answer);
@@ -184,9 +184,15 @@ pub(super) fn refresh_after(until: SystemTime, now: SystemTime, min: Duration, m
     (left * 7 / 10).clamp(min, max.max(min))
 }
 
-fn count(registry: &Registry, anchors: &Anchors, until: Option<SystemTime>) {
+/// Seconds since 1970 as a time.
+pub(super) fn seconds_of(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// A try to be certified: until when we are, or that it failed.
+pub(super) fn count(registry: &Registry, roots: usize, until: Option<SystemTime>) {
     let shard = registry.control_shard();
-    let roots = i64::try_from(anchors.roots.len()).unwrap_or(i64::MAX);
+    let roots = i64::try_from(roots).unwrap_or(i64::MAX);
     shard.gauge_set(registry.gauge(&families::TRUST_ANCHORS, &[]), roots);
     let result = if until.is_some() { "ok" } else { "error" };
     shard.add(registry.counter(&families::CERT_REFRESHES_TOTAL, &[("result", result)]), 1);

@@ -6,6 +6,7 @@
 mod anchors;
 mod certify;
 mod key;
+pub mod spire;
 
 pub use anchors::Anchors;
 pub use certify::{Renewed, run};

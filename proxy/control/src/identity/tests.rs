@@ -1,4 +1,5 @@
 use super::certify::{refresh_after, take};
+use super::spire::{self, Svid, SvidResponse};
 use super::{Anchors, Key};
 use crate::env::{Authority, Identity};
 use linkerd2_proxy_api::identity::CertifyResponse;
@@ -6,6 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
 };
+use rustls::pki_types::pem::PemObject;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const NAME: &str = "web.default.serviceaccount.identity.linkerd.cluster.local";
@@ -25,6 +27,7 @@ fn signer() -> Signer {
 
 fn identity(name: &str) -> Identity {
     Identity {
+        spire: None,
         service: Authority { host: "localhost.".into(), port: 1, name: None },
         dir: None,
         token_file: "/none".into(),
@@ -159,5 +162,36 @@ fn an_anchor_in_use_stays_until_a_renewal_can_do_without_it() {
         assert_eq!(roots(&mut anchors, &of_new, false), Ok(1));
         assert!(!anchors.lingering());
         assert!(roots(&mut anchors, &of_old, false).is_err(), "gone is gone");
+    }
+}
+
+#[test]
+fn an_svid_of_our_name_is_taken_with_its_bundle() {
+    const ID: &str = "spiffe://mesh/ns/default/sa/web";
+    let (ours, other) = (signer(), signer());
+    let der = |signer: &Signer| rustls::pki_types::CertificateDer::from_pem_slice(signer.pem.as_bytes()).expect("DER");
+    let key = Key::load(None, ID).expect("a key");
+    let svid = |id: &str, by: &Signer, bundle: &[&Signer]| Svid {
+        spiffe_id: id.into(),
+        chain: signed(by, &key, 600).leaf_certificate,
+        key: key.pkcs8.clone(),
+        bundle: bundle.iter().flat_map(|signer| der(signer).to_vec()).collect(),
+    };
+    let settings = Identity { server_name: NAME.into(), ..identity(ID) };
+    let take = |svids: Vec<Svid>| spire::take(&settings, &SvidResponse { svids });
+    let good = svid(ID, &ours, &[&ours, &other]);
+    let (credentials, until) = take(vec![svid("spiffe://mesh/other", &ours, &[&ours]), good.clone()]).expect("taken");
+    assert_eq!((&*credentials.identity, &*credentials.server_name, credentials.roots.len()), (ID, NAME, 2));
+    assert!(until > SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs());
+    for (case, bad) in [
+        ("no SVID", vec![]),
+        ("another name", vec![svid("spiffe://mesh/other", &ours, &[&ours])]),
+        ("another bundle", vec![svid(ID, &ours, &[&other])]),
+        ("no bundle", vec![svid(ID, &ours, &[])]),
+        ("half a chain", vec![Svid { chain: good.chain[..100].to_vec(), ..good.clone() }]),
+        ("no chain", vec![Svid { chain: Vec::new(), ..good.clone() }]),
+        ("no key", vec![Svid { key: Vec::new(), ..good.clone() }]),
+    ] {
+        assert!(take(bad).is_err(), "{case}");
     }
 }
