@@ -2,8 +2,10 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,6 +140,13 @@ def test_strangers_do_not_tap(stage: conftest.Stage, reached: pods.Pod) -> None:
     words = [sys.executable, str(TAPPER), TAP, json.dumps({"limit": 1})]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, cwd=pods.ROOT, env=env())
     assert json.loads(done.stdout)["end"] == "UNAUTHENTICATED", done.stderr
+
+
+def test_who_says_nothing_is_shown_the_door_after_a_second(tapped: pods.Pod) -> None:
+    start = time.monotonic()
+    with socket.create_connection((tapped.ip, 4190), 10) as silent:
+        assert silent.recv(1) == b""
+    assert 0.9 < time.monotonic() - start < 1 + pods.SLOW
 
 
 def env() -> dict[str, str]:

@@ -1,7 +1,7 @@
 //! The tap port: gRPC over mesh TLS for one client, on this thread.
 //!
 //! In: connections on 4190 once there is a certificate. Out: the service of `control::tap`; whoever is not the named client, or
-//! came without TLS, hears UNAUTHENTICATED. Limits: 32 connections, 1 s to say who one is. Only with `TAP_SVC_NAME`.
+//! came without TLS, hears UNAUTHENTICATED. Limits: 32 connections, 1 s to the first byte, 10 s to say who one is. Only with `TAP_SVC_NAME`.
 
 use crate::admin::enter;
 use control::tap::{Observed, Taps};
@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tower_service::Service;
 
 const CONNECTIONS: usize = 32;
-const HELLO: Duration = Duration::from_secs(1);
+const SNIFF: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_secs(10);
 
 /// Serves until the process ends. `client`: who may tap.
@@ -50,7 +50,7 @@ pub async fn serve(
         let (client, taps, http, credentials) = (client.clone(), taps.clone(), http.clone(), credentials.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            let Some((io, peer)) = enter(tcp, from, &credentials, HELLO).await else { return };
+            let Some((io, peer)) = enter(tcp, from, &credentials, SNIFF).await else { return };
             let service = Observed::service(taps, peer.identity.as_deref(), &client);
             let service = service_fn(move |request| service.clone().call(request));
             let _ = http.serve_connection(TokioIo::new(io), service).await;

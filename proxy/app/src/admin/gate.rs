@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 
+/// For a TLS handshake that has begun.
+const SHAKE: Duration = Duration::from_secs(10);
 /// First byte of a TLS record with a handshake.
 const HANDSHAKE: u8 = 0x16;
 
@@ -28,14 +30,21 @@ pub struct Peer {
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// The connection, ready for HTTP; `None`: not for us, or not within the limit.
+/// The connection, ready for HTTP; `None`: not for us, no byte within `sniff`, or no handshake within 10 s after it.
 pub async fn enter(
     tcp: TcpStream,
     from: SocketAddr,
     credentials: &watch::Receiver<Option<Arc<Credentials>>>,
-    limit: Duration,
+    sniff: Duration,
 ) -> Option<(Box<dyn Io>, Peer)> {
-    timeout(limit, identify(tcp, from, credentials)).await.ok().flatten()
+    let _ = tcp.set_nodelay(true);
+    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let mut first = [0];
+    timeout(sniff, tcp.peek(&mut first)).await.ok()?.ok().filter(|&n| n > 0)?;
+    if first[0] != HANDSHAKE {
+        return Some((Box::new(tcp), Peer { from, tls: false, identity: None }));
+    }
+    timeout(SHAKE, identify(tcp, from, credentials)).await.ok().flatten()
 }
 
 async fn identify(
@@ -43,13 +52,6 @@ async fn identify(
     from: SocketAddr,
     credentials: &watch::Receiver<Option<Arc<Credentials>>>,
 ) -> Option<(Box<dyn Io>, Peer)> {
-    let _ = tcp.set_nodelay(true);
-    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-    let mut first = [0];
-    tcp.peek(&mut first).await.ok().filter(|&n| n > 0)?;
-    if first[0] != HANDSHAKE {
-        return Some((Box::new(tcp), Peer { from, tls: false, identity: None }));
-    }
     let ours = credentials.borrow().clone()?;
     let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await.ok()?;
     let named = hello.client_hello().server_name().is_some_and(|name| name.eq_ignore_ascii_case(&ours.server_name));

@@ -1,7 +1,7 @@
 //! The admin port: probes, metrics, a few knobs. Clear text from the pod and the node, mesh TLS from peers.
 //!
 //! In: HTTP/1 and HTTP/2 on 4191. Out: `/live`, `/ready`, `/metrics`; from loopback also `/env.json`, `/logs.json`,
-//! `/proxy-log-level`, `/shutdown`. Limits: 128 connections, 10 s to say who one is, 10 s per request head, 64 KiB of body.
+//! `/proxy-log-level`, `/shutdown`. Limits: 128 connections, 10 s to the first byte and 10 s to say who one is, 10 s per request head, 64 KiB of body.
 //! Never here: application traffic.
 
 mod exposition;
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 const CONNECTIONS: usize = 128;
-const HELLO: Duration = Duration::from_secs(10);
+const SNIFF: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 
 /// Serves until the process ends.
@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener, shown: Arc<Shown>) {
         let (shown, http) = (shown.clone(), http.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            let Some((io, peer)) = gate::enter(tcp, from, &shown.credentials, HELLO).await else { return };
+            let Some((io, peer)) = gate::enter(tcp, from, &shown.credentials, SNIFF).await else { return };
             let service = service_fn(move |request| {
                 let (shown, peer) = (shown.clone(), peer.clone());
                 async move { Ok::<_, std::convert::Infallible>(routes::answer(&shown, &peer, request).await) }
