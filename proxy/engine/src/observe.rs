@@ -171,6 +171,19 @@ impl Engine {
         }
     }
 
+    /// A try is given up and the request goes out again: those who watch it hear how the try ended.
+    #[inline]
+    pub(crate) fn watch_again(&mut self, ex: Key<Exchange>) {
+        let Some(x) = self.exchanges.get_mut(ex) else { return };
+        let (status, grpc) = (x.status, x.grpc);
+        let Some(mut watched) = x.watch.take() else { return };
+        self.tap_try(&mut watched, status, grpc);
+        (watched.bytes.1, watched.trailers) = (0, None);
+        if let Some(x) = self.exchanges.get_mut(ex) {
+            x.watch = Some(watched);
+        }
+    }
+
     /// A watched exchange is over.
     pub(crate) fn watch_over(&mut self, x: &Exchange, mut watched: Box<Watched>, fault: Option<&Fault>) {
         self.tap_end(x, &mut watched, fault);

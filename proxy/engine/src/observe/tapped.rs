@@ -47,9 +47,7 @@ impl Engine {
         edit: &Edit<'_>,
     ) {
         let now = self.now;
-        for tapped in std::mem::take(&mut watched.taps) {
-            self.tap_put(&tapped, end(&tapped, now, 0, End::Reset(Code::Cancel as u32), None));
-        }
+        self.tap_try(watched, 0, u8::MAX);
         let Some(watch) = self.watching.watch.clone().filter(|watch| !watch.taps.is_empty()) else { return };
         let Some(x) = self.exchanges.get(ex) else { return };
         let Some(endpoint) = self.routes.endpoints.get(x.endpoint) else { return };
@@ -111,6 +109,21 @@ impl Engine {
             if !tapped.put(what) {
                 self.tally.shard.add(self.watching.tap_dropped, 1);
             }
+        }
+    }
+
+    /// A try is over, and another follows; status 0: it was not answered.
+    pub(super) fn tap_try(&mut self, watched: &mut Watched, status: u16, grpc: u8) {
+        if status != 0 {
+            self.tap_response(watched, status, None);
+        }
+        let how = match (status, grpc) {
+            (0, _) => End::Reset(Code::Cancel as u32),
+            (_, u8::MAX) => End::Whole,
+            (_, code) => End::Grpc(code),
+        };
+        for tapped in std::mem::take(&mut watched.taps) {
+            self.tap_put(&tapped, end(&tapped, self.now, watched.bytes.1, how, None));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Taps, access log and traces, as their readers get them from a pair of proxies.
 
 use super::make::*;
+use super::retry::{BUSY, OK, call, retry, retrying};
 use super::world::{End, World};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ impl<T: Clone> Kept<T> {
         Arc::new(Kept { room, items: Mutex::default() })
     }
 
-    fn all(&self) -> Vec<T> {
+    pub(crate) fn all(&self) -> Vec<T> {
         self.items.lock().expect("not poisoned").clone()
     }
 }
@@ -233,4 +234,30 @@ fn a_sampled_trace_goes_through_both_proxies_span_by_span() {
     assert_eq!(seen.matches("traceparent").count(), 1);
     trace("01");
     assert_eq!(world.metric(0, "opentelemetry_spans_dropped_total", &[]), 1.0);
+}
+
+#[test]
+fn a_tap_sees_each_try_as_a_request_of_its_own() {
+    let mut world = retrying(5, retry(2));
+    let kept = everything_tapped(&mut world, 0);
+    let client = world.connect(0, "10.1.0.1:80");
+    let (answer, _) = call(&mut world, client, "GET /x HTTP/1.1\r\nhost: web\r\n\r\n", &[BUSY, OK]);
+    assert!(answer.contains("200 OK"), "{answer}");
+    let told: Vec<_> = kept.all().iter().map(|event| (event.about.id.1, brief(&event.what))).collect();
+    let expected = [(0, "asked"), (0, "503"), (0, "over"), (1, "asked"), (1, "200"), (1, "over")];
+    assert_eq!(told, expected.map(|(number, what)| (number, what.to_owned())));
+}
+
+fn brief(what: &What) -> String {
+    match what {
+        What::Request { .. } => "asked".into(),
+        What::Response { status, .. } => status.to_string(),
+        What::End { end, .. } => {
+            if *end == spec::End::Whole {
+                "over".into()
+            } else {
+                format!("{end:?}")
+            }
+        }
+    }
 }

@@ -10,8 +10,8 @@ use table::outbound::{self as out, Budget, Retry};
 use table::{Lookup, PathId, Tell};
 
 const APP: &str = "10.0.0.2:8080";
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
-const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbusy";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+pub(super) const BUSY: &str = "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbusy";
 const GONE: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const ASK: &str = "GET /x HTTP/1.1\r\nhost: web\r\n\r\n";
 
@@ -19,7 +19,7 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn retry(max: u32) -> Retry {
+pub(super) fn retry(max: u32) -> Retry {
     Retry {
         max,
         max_body: 1_000,
@@ -43,13 +43,13 @@ fn ruled(seed: u64, budget: Budget, change: impl Fn(&mut out::Rule)) -> World {
     world
 }
 
-fn retrying(seed: u64, retry: Retry) -> World {
+pub(super) fn retrying(seed: u64, retry: Retry) -> World {
     let retry = Arc::new(retry);
     ruled(seed, Budget::default(), |rule| rule.retry = Some(retry.clone()))
 }
 
 /// One request and the application's answers to its tries; what the client got and the application saw.
-fn call(world: &mut World, client: End, ask: &str, answers: &[&str]) -> (String, Vec<String>) {
+pub(super) fn call(world: &mut World, client: End, ask: &str, answers: &[&str]) -> (String, Vec<String>) {
     world.write(client, ask);
     let mut seen = Vec::new();
     for answer in answers {

@@ -174,6 +174,7 @@ impl Engine {
             kept.avoid = x.endpoint;
         }
         self.count_try(ex, why);
+        self.watch_again(ex);
         self.unpick_with(ex, good);
         let Some(x) = self.exchanges.get_mut(ex) else { return };
         let (up, stream) = (std::mem::replace(&mut x.up, Key::NONE), x.up_stream);
