@@ -96,6 +96,7 @@ impl Engine {
                 self.wake(key);
             }
             Hello::NotTls => {
+                self.blame(key, "unexpected");
                 self.kill(key, true);
                 return data.len();
             }
@@ -123,7 +124,10 @@ impl Engine {
         match picked {
             Some(Ok(Picked::Endpoint(endpoint, _))) => return Some(endpoint),
             Some(Ok(Picked::Wait(path, _))) => self.stream_wait(key, path),
-            Some(Ok(Picked::Fail(_)) | Err(())) | None => self.kill(key, true),
+            Some(Ok(Picked::Fail(_)) | Err(())) | None => {
+                self.blame(key, "unexpected");
+                self.kill(key, true);
+            }
         }
         None
     }
@@ -138,7 +142,12 @@ impl Engine {
         let ended = match &picked {
             Picked::Endpoint(_, arm) => refused(&stream.split, *arm),
             Picked::Wait(..) => None,
-            Picked::Fail(fault) => Some(why(&stream.split, fault)),
+            Picked::Fail(fault) => {
+                if matches!(fault, Fault::Failfast) {
+                    self.blame(key, "failfast");
+                }
+                Some(why(&stream.split, fault))
+            }
         };
         match ended {
             None => Ok(picked),
@@ -153,7 +162,10 @@ impl Engine {
         let most = self.config.outbound_side.tcp_queue;
         match self.routes.paths.get_mut(at) {
             Some(path) if path.joining.len() < most => path.joining.push(key),
-            _ => self.kill(key, true),
+            _ => {
+                self.blame(key, "loadshed");
+                self.kill(key, true);
+            }
         }
         self.queue_counted(at);
     }

@@ -117,6 +117,8 @@ fn a_backend_that_is_forbidden_gets_no_bytes() {
         let label = format!("error=\"{error}\"");
         assert_eq!(world.metric(0, "outbound_tcp_route_close_total", &[&label]), 1.0, "{case}");
         assert_eq!(world.metric(0, "outbound_tcp_route_open_total", &[]), 1.0, "{case}");
+        let word = if case == "nowhere to go" { "failfast" } else { "unexpected" };
+        assert_eq!(world.metric(0, "outbound_tcp_errors_total", &[&format!("error=\"{word}\"")]), 1.0, "{case}");
     }
 }
 
@@ -157,6 +159,7 @@ fn connections_wait_for_an_endpoint_in_bounds_of_number_and_time() {
     let ends: Vec<_> = (0..3).map(|_| send(&mut world, b"x").2).collect();
     let ended = |world: &World| ends.iter().map(|&end| world.ended(end)).collect::<Vec<_>>();
     assert_eq!(ended(&world), [None, None, Some(true)]);
+    assert_eq!(world.metric(0, "outbound_tcp_errors_total", &["error=\"loadshed\""]), 1.0);
     world.pass(Duration::from_millis(800));
     assert_eq!(ended(&world), [Some(true); 3]);
     // The same where nothing is known of the destination yet.
