@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from bench import meter, programs
+from bench import meter, peers, programs, work
 from tests.wire import conftest, pods, world
 
 RATE = 1000
@@ -21,7 +21,7 @@ SAMPLE = 10.0
 SETS = (["server"], ["server", "second"], ["second"], ["second", "server"])
 
 
-def stand(folder: pathlib.Path, ground: pods.Pods, state: world.State) -> None:
+def stand(folder: pathlib.Path, ground: pods.Pods, state: world.State, found: programs.Programs) -> None:
     """A client and two servers, each with a control plane and a proxy."""
     anchors = conftest.make_root(folder)
     (folder / "token").write_text("token")
@@ -30,7 +30,7 @@ def stand(folder: pathlib.Path, ground: pods.Pods, state: world.State) -> None:
         pod.redirect()
         pod.start_plane(state.file, folder)
         if pod.name != "client":
-            pod.start_app()
+            pod.start("origin", found.haproxy, "-f", str(peers.origin(folder)))
         pod.start_proxy(anchors, LOG="warn")
     for pod in ground.pods.values():
         pod.wait_ready()
@@ -50,7 +50,7 @@ def churn(ground: pods.Pods, state: world.State, running: subprocess.Popen[str])
     seen: dict[str, list[float]] = {name: [] for name in ground.pods}
     began, turns, due = time.monotonic(), 0, 0.0
     while running.poll() is None:
-        endpoints = [world.endpoint(pod, 8080) for pod in SETS[turns % len(SETS)]]
+        endpoints = [world.endpoint(pod, work.H1.port) for pod in SETS[turns % len(SETS)]]
         state.edit("endpoints", world.path("web"), endpoints)
         turns += 1
         passed = time.monotonic() - began
@@ -73,8 +73,9 @@ def main() -> None:
     folder.chmod(0o755)
     ground, state = pods.Pods(folder), world.State(folder / "state.json")
     try:
-        stand(folder, ground, state)
-        running = load(ground, programs.find(), seconds)
+        found = programs.find()
+        stand(folder, ground, state, found)
+        running = load(ground, found, seconds)
         seen = churn(ground, state, running)
         said = json.loads(running.communicate(timeout=30)[0])
         print(f"requests by status: {said['RetCodes']}; {said['ActualQPS']:.0f}/s")
