@@ -226,3 +226,21 @@ fn a_gateway_looks_for_the_server_name_too() {
         assert!(server.is_none_or(|server| world.read(server) == sent));
     }
 }
+
+#[test]
+fn connections_are_counted_by_what_policy_says_they_speak() {
+    for (protocol, word) in [
+        (Protocol::Detect(Duration::from_secs(1)), "detect"),
+        (Protocol::Http1, "http/1"),
+        (Protocol::Http2, "http/2"),
+        (Protocol::Grpc, "http/2"),
+        (Protocol::Opaque, "opaq"),
+        (Protocol::Tls, "tls"),
+    ] {
+        let mut world = routed(protocol, vec![forward(WEB)], vec![stream(&[], to(0, vec![]))], Config::default());
+        world.connect(0, TO);
+        world.run();
+        let labels = [&*format!("protocol=\"{word}\""), "parent_name=\"web\""];
+        assert_eq!(world.metric(0, "outbound_tcp_protocol_connections_total", &labels), 1.0, "{protocol:?}");
+    }
+}
