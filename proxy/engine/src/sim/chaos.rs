@@ -4,8 +4,10 @@ use super::make::*;
 use super::world::{End, World};
 use balance::dice::Dice;
 use http::{Edit, Fields, Form, Request, Version, h2};
+use std::sync::Arc;
 use std::time::Duration;
-use table::{PathId, Tell};
+use table::outbound::Retry;
+use table::{Lookup, PathId, Tell};
 
 const REQUESTS: [&str; 8] = [
     "GET / HTTP/1.1\r\nhost: web\r\n\r\n",
@@ -103,10 +105,30 @@ fn act(world: &mut World, dice: &mut Dice, ends: &mut Vec<End>, servers: &mut Ve
     ends.iter().chain(servers.iter()).for_each(|&end| drop(world.read(end)));
 }
 
+/// Requests are sent again whenever they can be.
+fn retrying(world: &mut World) {
+    let ms = Duration::from_millis;
+    let retry = Retry {
+        max: 2,
+        max_body: 10_000,
+        status: Box::new([(200, 599)]),
+        grpc: Box::new([14]),
+        timeout: ms(300),
+        backoff: (ms(10), ms(50)),
+        jitter: 0.5,
+    };
+    let mut routed = target(vec![balanced(1)], &[1]);
+    routed.http.rules[0].retry = Some(Arc::new(retry));
+    world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(routed));
+}
+
 #[test]
 fn nothing_is_left_behind() {
     for seed in 1..60 {
         let (mut world, mut dice) = (pair(seed), Dice::new(seed * 77));
+        if seed % 2 == 0 {
+            retrying(&mut world);
+        }
         let (mut ends, mut servers) = (Vec::new(), Vec::new());
         for _ in 0..150 {
             act(&mut world, &mut dice, &mut ends, &mut servers);
@@ -135,8 +157,10 @@ fn nothing_is_left_behind() {
         world.write(client, REQUESTS[0]);
         world.run();
         let server = world.accept("10.0.0.2:8080").expect("dialed");
-        world.write(server, ANSWERS[0]);
-        world.run();
+        for _ in 0..if seed % 2 == 0 { 3 } else { 1 } {
+            world.write(server, ANSWERS[0]);
+            world.pass(Duration::from_millis(100));
+        }
         assert!(world.text(client).ends_with("ok"), "seed {seed}");
     }
 }
