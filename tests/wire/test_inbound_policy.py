@@ -199,3 +199,22 @@ def test_a_gateway_refuses_what_is_not_exported(stage: conftest.Stage, state: wo
     assert stage.server.metric("request_total", direction="inbound") == seen >= before, "no backend byte"
     assert gateway.metric("inbound_http_errors_total", error="gateway domain invalid") >= 6
     assert gateway.metric("inbound_tcp_errors_total", error="gateway domain invalid") >= 1
+
+
+@pytest.mark.parametrize(
+    "policy, stranger, peer_gets",
+    [("audit", 200, 200), ("deny", 403, 403), ("cluster-authenticated", 403, 200)],
+    ids=["audit", "deny", "cluster-authenticated"],
+)
+def test_the_default_policy_stands_while_nobody_answers(
+    stage: conftest.Stage, state: world.State, policy: str, stranger: int, peer_gets: int
+) -> None:
+    try:
+        stage.server.restart_proxy(stage.anchors, INBOUND_DEFAULT_POLICY=policy, POLICY_SVC_ADDR="localhost.:8099")
+        assert f" {stranger} ".encode() in clear(world.IPS["server"], ASK)[:20]
+        pods.wait_for(lambda: stage.client.call("one", **WEB)["status"] == peer_gets, 5, "the peer's answer")
+        # Where strangers are refused, so are those who read metrics.
+        labels = {"srv_kind": "default", "srv_name": policy, "authz_name": policy}
+        assert stranger == 403 or told(stage.server, "inbound_http_authz_allow_total", **labels) >= 2
+    finally:
+        stage.server.restart_proxy(stage.anchors)

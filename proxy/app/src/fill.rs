@@ -81,6 +81,30 @@ mod tests {
     }
 
     #[test]
+    fn http2_has_settings_for_each_side_and_for_links() {
+        let config = filled(&[
+            ("LINKERD2_PROXY_INBOUND_SERVER_HTTP2_MAX_CONCURRENT_STREAMS", "7"),
+            ("LINKERD2_PROXY_INBOUND_SERVER_HTTP2_MAX_PENDING_ACCEPT_RESET_STREAMS", "20"),
+            ("LINKERD2_PROXY_INBOUND_SERVER_HTTP2_INITIAL_STREAM_WINDOW_SIZE", "65535"),
+            ("LINKERD2_PROXY_INBOUND_SERVER_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1048576"),
+            ("LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_MAX_FRAME_SIZE", "32768"),
+            ("LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", "5s"),
+            ("LINKERD2_PROXY_OUTBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", "1s"),
+            ("LINKERD2_PROXY_HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "2097152"),
+        ]);
+        let (own, seconds) = (Config::default(), Duration::from_secs);
+        let (inbound, outbound, links) = (&config.inbound_side.h2, &config.outbound_side.h2, &config.h2);
+        let seen = (inbound.max_streams, inbound.resets, inbound.stream_window, inbound.connection_window);
+        assert_eq!(seen, (7, Some(20), 65_535, 1 << 20));
+        assert_eq!((outbound.max_streams, outbound.resets, outbound.frame), (own.h2.max_streams, None, 32_768));
+        assert_eq!(outbound.stream_window, own.h2.stream_window);
+        assert_eq!((links.connection_window, links.stream_window), (2 << 20, own.h2.stream_window));
+        let usual = Some((seconds(10), seconds(3)));
+        assert_eq!((inbound.keepalive, links.keepalive), (usual, usual), "peers are asked by default");
+        assert_eq!((outbound.keepalive, own.outbound_side.h2.keepalive), (Some((seconds(5), seconds(1))), None));
+    }
+
+    #[test]
     fn waits_and_queues_are_handed_on() {
         let config = filled(&[
             ("LINKERD2_PROXY_INBOUND_CONNECT_EXP_BACKOFF_MAX", "3s"),
