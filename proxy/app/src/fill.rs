@@ -20,6 +20,10 @@ pub fn engine(settings: &Settings) -> Config {
     side(&mut config.inbound_side, &settings.inbound_side);
     side(&mut config.outbound_side, &settings.outbound_side);
     config.slow_start = settings.slow_start.unwrap_or(config.slow_start);
+    let strangers = &settings.strangers;
+    config.max_per_source = strangers.max_per_source.unwrap_or(config.max_per_source);
+    config.progress_timeout = strangers.progress_timeout.unwrap_or(config.progress_timeout);
+    config.stranger_idle = strangers.stranger_idle.unwrap_or(config.stranger_idle);
     h2(&mut config.inbound_side.h2, &settings.inbound_side.h2);
     h2(&mut config.outbound_side.h2, &settings.outbound_side.h2);
     h2(&mut config.h2, &settings.links);

@@ -33,6 +33,13 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Connections one worker holds at a time; beyond it new ones are closed at once.
     pub max_connections: usize,
+    /// Connections from one address (IPv6: one /64) that one worker holds at a time.
+    pub max_per_source: usize,
+    /// How long a stranger's request body may take, or its answer wait to be taken, without getting on (`pace::RATE`); a
+    /// verified peer must take something in that time.
+    pub progress_timeout: Duration,
+    /// How long a stranger's connection may be unused between requests.
+    pub stranger_idle: Duration,
     /// Serve targets on loopback: only where no redirect is involved, as in benches on one machine.
     pub loopback_targets: bool,
     /// `hostname` labels say the host that was asked for (`OUTBOUND_METRICS_HOSTNAME_LABELS`).
@@ -187,6 +194,9 @@ impl Default for Config {
             first_head_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(30),
             max_connections: 65_536,
+            max_per_source: 16_384,
+            progress_timeout: Duration::from_secs(60),
+            stranger_idle: Duration::from_secs(900),
             loopback_targets: false,
             hostname_labels: false,
             authority_labels: false,

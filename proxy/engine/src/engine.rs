@@ -10,6 +10,7 @@ use crate::base::slab::{Key, Slab};
 use crate::base::wheel::{Timer, Wheel};
 use crate::config::Config;
 use crate::entry::ports::Ports;
+use crate::entry::sources::Sources;
 use crate::observe::Watching;
 use crate::route::Routes;
 use crate::tally::Tally;
@@ -39,6 +40,7 @@ pub(crate) struct Engine {
     pub(crate) exchanges: Slab<Exchange>,
     pub(crate) routes: Routes,
     pub(crate) ports: Ports,
+    pub(crate) sources: Sources,
     pub(crate) io: Io,
     pub(crate) buffers: Buffers,
     pub(crate) shelf: Shelf,
@@ -54,6 +56,8 @@ pub(crate) struct Engine {
     /// Nanoseconds since the engine began, sampled once a turn.
     pub(crate) now: u64,
     pub(crate) life: Life,
+    /// Which connection is looked at next for getting on.
+    pub(crate) paced: u32,
     due: Vec<Timer>,
 }
 
@@ -75,6 +79,7 @@ impl Engine {
             exchanges: Slab::default(),
             routes: Routes::default(),
             ports: Ports::default(),
+            sources: Sources::default(),
             io: Io::default(),
             buffers: Buffers::default(),
             shelf: Shelf::default(),
@@ -88,6 +93,7 @@ impl Engine {
             side: Vec::new(),
             now: 0,
             life: Life::Serving,
+            paced: 0,
             due: Vec::new(),
         }
     }
@@ -150,6 +156,8 @@ impl Engine {
         if self.side.capacity() > 64 << 10 {
             self.side = Vec::new();
         }
+        self.sweep_paces();
+        self.sources.sweep();
         if self.life == Life::Serving {
             self.wheel.insert(self.millis() + 1_000, Timer::Sweep);
         }

@@ -11,4 +11,5 @@ pub(crate) mod opaque;
 pub(crate) mod ports;
 pub(crate) mod shake;
 pub(crate) mod sniff;
+pub(crate) mod sources;
 pub(crate) mod streams;

@@ -19,4 +19,5 @@ mod policy;
 mod recover;
 mod retry;
 mod rules;
+mod strangers;
 mod streams;

@@ -9,6 +9,7 @@ pub(crate) mod detect;
 pub(crate) mod ends;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
+pub(crate) mod refused;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod series;
@@ -40,6 +41,8 @@ pub(crate) struct Tally {
     /// Requests that wait for policy, an endpoint or a connection.
     pub(crate) queued: usize,
     pub(crate) strangers: Strangers,
+    /// Why strangers were turned away.
+    refused: refused::Refused,
     series: Vec<Series>,
     by_labels: HashMap<Labels, u32>,
     tcp: tcp::Kept,
@@ -55,6 +58,7 @@ impl Tally {
             in_flight: [0; 2],
             queued: 0,
             strangers: Strangers::default(),
+            refused: refused::Refused::default(),
             series: Vec::new(),
             by_labels: HashMap::new(),
             tcp: tcp::Kept::default(),

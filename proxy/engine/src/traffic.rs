@@ -13,6 +13,7 @@ pub(crate) mod finish;
 pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod kept;
+pub(crate) mod pace;
 pub(crate) mod respond;
 pub(crate) mod retry;
 pub(crate) mod send;

@@ -113,6 +113,9 @@ families! {
     counter OUTBOUND_TLS_BALANCER_GATE_OPEN_TOTAL = "outbound_tls_balancer_queue_gate_open_total", "Times that somebody served again, by P,B";
     counter OUTBOUND_TLS_BALANCER_GATE_SHUT_TOTAL = "outbound_tls_balancer_queue_gate_shut_total", "Times that nobody served for the failfast time, by P,B";
 
+    counter INBOUND_REFUSED_TOTAL = "inbound_refused_total", "Inbound connections, streams and requests turned away for their peer's fault, by reason (ours)";
+    counter OUTBOUND_REFUSED_TOTAL = "outbound_refused_total", "Outbound connections, streams and requests turned away for their peer's fault, by reason (ours)";
+
     counter CONTROL_REQUEST_TOTAL = "control_request_total", "Calls to the control plane, by addr, TLS";
     counter CONTROL_RESPONSE_TOTAL = "control_response_total", "Answers and ends of streams from the control plane, by addr, TLS, status_code, classification, grpc_status";
     histogram CONTROL_RESPONSE_LATENCY_MS = "control_response_latency_ms", "Time to the first answer of the control plane, by addr, TLS", Unit::MicrosAsMillis, LATENCY;

@@ -14,7 +14,7 @@ pub use credentials::{TlsError, anchors, anonymous_client, credentials, describe
 pub use reason::reason;
 pub use session::{Fed, Session};
 pub use validity::{ended, split, until};
-pub use verify::{BadName, client_for, first_identity, identity, names};
+pub use verify::{BadName, breaks_its_rules, client_for, first_identity, identity, names};
 
 /// ALPN of connections that start with a transport header.
 pub const ALPN_DIRECT: &[u8] = b"transport.l5d.io/v1";

@@ -93,12 +93,12 @@ macro_rules! feed {
                 // Early data is not offered.
                 Ok(_) => stop = true,
                 Err(e) => {
-                    // Once more, without input, for the alert.
                     stop = fed.error.replace(e).is_some();
                 }
             }
             fed.used += discard;
-            if stop {
+            // Of a session that failed only the alert is wanted: looked at again, it would read on and send a second one.
+            if stop || fed.error.is_some() && !$session.wants_write() {
                 break;
             }
         }

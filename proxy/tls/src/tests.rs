@@ -159,3 +159,21 @@ fn broken_parts_are_refused_with_a_reason() {
     assert!(matches!(make("b.test", &ours), Some(TlsError::Identity(_))));
     assert!(matches!(make("a.test", &theirs), Some(TlsError::Certificate(_))));
 }
+
+#[test]
+fn rubbish_after_a_hello_is_one_error_and_one_alert() {
+    let ca = ca();
+    let (a, b) = (ca.issue("a.test", "a.test").expect("a"), ca.issue("b.test", "b.test").expect("b"));
+    let mut client = Session::client(a.client.clone(), "b.test").expect("session");
+    let (mut none, mut sent, mut told) = (vec![], vec![], vec![]);
+    client.feed(&mut [], &mut none, &mut sent);
+    let mut server = Session::server(b.server.clone()).expect("session");
+    server.feed(&mut sent, &mut none, &mut told);
+    told.clear();
+    let mut rubbish = [0x17, 3, 3, 0, 1, 0].repeat(40);
+    let fed = server.feed(&mut rubbish, &mut none, &mut told);
+    assert!(fed.error.is_some() && none.is_empty());
+    // One record of an encrypted alert.
+    let length = usize::from(told[3]) << 8 | usize::from(told[4]);
+    assert_eq!(told.len(), 5 + length);
+}

@@ -139,6 +139,26 @@ impl ClientCertVerifier for Named {
     }
 }
 
+/// Whether a chain was refused for what its own certificates forbid: a leaf that signs, a path too long, a name not permitted,
+/// a critical extension nobody knows.
+#[must_use]
+pub fn breaks_its_rules(error: &CertificateError) -> bool {
+    use webpki::Error as E;
+    let CertificateError::Other(other) = error else {
+        return matches!(error, CertificateError::UnhandledCriticalExtension);
+    };
+    matches!(
+        other.0.downcast_ref(),
+        Some(
+            E::CaUsedAsEndEntity
+                | E::EndEntityUsedAsCa
+                | E::PathLenConstraintViolated
+                | E::NameConstraintViolation
+                | E::UnsupportedCriticalExtension
+        )
+    )
+}
+
 /// DNS names compare without case, URIs byte for byte.
 pub(crate) fn same(name: &str, identity: &str) -> bool {
     if identity.contains("://") { name == identity } else { name.eq_ignore_ascii_case(identity) }

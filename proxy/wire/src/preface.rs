@@ -33,12 +33,21 @@ pub fn detect(bytes: &[u8]) -> Detect {
     let mut request = httparse::Request::new(&mut []);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(_)) | Err(httparse::Error::TooManyHeaders) => Detect::Http1,
+        // A request line that names the version is meant as HTTP: what is wrong with it is for the codec to refuse, or a mistake
+        // of one byte would take a request round every rule of its routes.
+        Err(_) if request.version.is_some() || says_http(bytes) => Detect::Http1,
         Err(_) => Detect::Opaque,
         // The version was read: only fields are missing.
         Ok(httparse::Status::Partial) if request.version.is_some() || begins_with_method(bytes) => Detect::Http1,
         Ok(httparse::Status::Partial) if bytes.len() >= LIMIT => Detect::Opaque,
         Ok(httparse::Status::Partial) => Detect::Partial,
     }
+}
+
+/// Whether the first line names HTTP/1.
+fn says_http(bytes: &[u8]) -> bool {
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    begins_with_method(bytes) && line.windows(8).any(|part| part == b" HTTP/1.")
 }
 
 fn begins_with_method(bytes: &[u8]) -> bool {
@@ -74,6 +83,11 @@ mod tests {
             (b"\x16\x03\x01", Detect::Opaque),
             (b"\0\0\0\x08\x04\xd2\x16\x2f", Detect::Opaque),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Detect::Http1),
+            (b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", Detect::Http1),
+            (b"GET / HTTP/1.1\r\nx\0: a\r\n", Detect::Http1),
+            (b"GET /\0 HTTP/1.1\r\n", Detect::Http1),
+            (b"GET / HTTP/1.1\nHost: a\r\n", Detect::Http1),
+            (b"GET key\r\n", Detect::Opaque),
         ] {
             assert_eq!(super::detect(bytes), detect, "{}", bytes.escape_ascii());
         }

@@ -6,6 +6,7 @@
 mod parse;
 mod reader;
 mod settings;
+mod strangers;
 mod value;
 mod watching;
 
@@ -15,6 +16,7 @@ pub use settings::{
     AccessLog, Authority, Backoff, ControlPlane, DefaultPolicy, H2Server, Identity, Permit, Scope, Settings, Side,
     StreamLimits, Trace,
 };
+pub use strangers::Strangers;
 pub use value::{Network, Ports, duration};
 
 #[cfg(test)]

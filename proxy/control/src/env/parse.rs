@@ -5,6 +5,7 @@ use super::settings::{
     AccessLog, Authority, Backoff, ControlPlane, DefaultPolicy, H2Server, Identity, Permit, Scope, Settings, Side,
     StreamLimits, is_local,
 };
+use super::strangers::strangers;
 use super::value::{self, Network, Ports};
 use super::watching;
 use crate::logger::Filter;
@@ -42,6 +43,7 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         inbound_side: side(r, "INBOUND"),
         outbound_side: side(r, "OUTBOUND"),
         links: links(r),
+        strangers: strangers(r),
         inbound_ips: r.or("INBOUND_IPS", value::ips, "10.42.0.7", Vec::new()),
         gateway_suffixes: r.or("INBOUND_GATEWAY_SUFFIXES", value::suffixes, "svc.cluster.local.", Vec::new()),
         quiet_headers: r.or("OUTBOUND_DISABLE_INFORMATIONAL_HEADERS", value::boolean, "true", ingress),

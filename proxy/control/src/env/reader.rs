@@ -28,10 +28,15 @@ impl<'a> Reader<'a> {
 
     /// The parsed value; a malformed one is recorded and reads as unset.
     pub(super) fn opt<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>, example: &str) -> Option<T> {
-        let raw = self.raw(name)?;
+        self.own(&format!("{PREFIX}{name}"), parse, example)
+    }
+
+    /// The same for a variable without our prefix.
+    pub(super) fn own<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>, example: &str) -> Option<T> {
+        let raw = self.exact(name)?;
         let parsed = parse(raw.trim());
         if parsed.is_none() {
-            self.errors.push(format!("{PREFIX}{name} is {raw:?}, which cannot be read; a valid value is {example}"));
+            self.errors.push(format!("{name} is {raw:?}, which cannot be read; a valid value is {example}"));
         }
         parsed
     }

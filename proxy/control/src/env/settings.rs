@@ -1,5 +1,6 @@
 //! What the environment said, typed. Defaults stand in `parse`, where each is read.
 
+use super::strangers::Strangers;
 use super::value::{Network, Ports};
 use crate::logger::Filter;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub outbound_side: Side,
     /// `HTTP2_INITIAL_*`: HTTP/2 on connections we open.
     pub links: H2Server,
+    /// Limits of strangers.
+    pub strangers: Strangers,
     /// Accepted original destinations.
     pub inbound_ips: Vec<IpAddr>,
     /// Names the gateway forwards; empty: no gateway.

@@ -14,6 +14,7 @@ use crate::tally::streams::Closing;
 use crate::tally::tcp::TcpTally;
 use crate::traffic::h1::{Client1, Server1};
 use crate::traffic::h2::Link;
+use crate::traffic::pace::Pace;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -98,6 +99,9 @@ pub(crate) struct Info {
     pub(crate) skipped: bool,
     /// Inbound: the route that let in the request for an upgrade.
     pub(crate) tunnel: Option<Box<table::Meta>>,
+    /// Whether it takes what waits for it, and whether it is used.
+    pub(crate) taking: Pace,
+    pub(crate) using: Pace,
     /// Request series used last, by rule; see `tally::inbound`.
     pub(crate) series: Vec<Known>,
     /// Outbound bytes: the route to be counted as closed.
@@ -126,6 +130,8 @@ pub(crate) struct Conn {
     pub(crate) info: Option<Box<Info>>,
     /// Dialed connections.
     pub(crate) endpoint: Key<Endpoint>,
+    /// Bytes ever sent, modulo 2^32.
+    pub(crate) wrote: u32,
 }
 
 /// Yes-or-no facts about a connection.
@@ -207,7 +213,13 @@ impl Conn {
             tally: TcpTally::default(),
             info: None,
             endpoint: Key::NONE,
+            wrote: 0,
         }
+    }
+
+    /// Whether the peer showed a certificate that holds.
+    pub(crate) fn verified(&self) -> bool {
+        self.info.as_deref().is_some_and(|info| matches!(info.tls, Tls::Mesh(Some(_))))
     }
 
     /// Bytes that wait to be written.
@@ -231,7 +243,7 @@ mod tests {
     #[test]
     fn a_connection_stays_small() {
         let (conn, info) = (size_of::<Conn>(), size_of::<Info>());
-        assert!(conn <= 320 && info <= 160, "{conn} and {info} bytes");
+        assert!(conn <= 320 && info <= 176, "{conn} and {info} bytes");
         assert!(size_of::<crate::traffic::exchange::Exchange>() <= 480);
     }
 }

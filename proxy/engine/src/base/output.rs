@@ -49,6 +49,7 @@ impl Engine {
                     Ok(Some(n)) => {
                         conn.sent += n;
                         self.tally.wrote(&conn.tally, n);
+                        conn.wrote = conn.wrote.wrapping_add(n as u32);
                     }
                     Ok(None) => break,
                     Err(e) => return self.failed(key, &e),

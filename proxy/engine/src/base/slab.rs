@@ -136,6 +136,12 @@ impl<T> Slab<T> {
         self.free.shrink_to(self.free.len().max(SPARE / 2));
     }
 
+    /// The key of what is in a place.
+    pub(crate) fn at(&self, index: u32) -> Option<Key<T>> {
+        let entry = self.entries.get(index as usize).filter(|entry| entry.value.is_some())?;
+        Some(Key { index, generation: entry.generation, kind: PhantomData })
+    }
+
     /// All keys, for the rare walks over everything (drain, new policy, sweep).
     pub(crate) fn keys(&self) -> Vec<Key<T>> {
         let whole = self.entries.iter().enumerate().filter(|(_, e)| e.value.is_some());

@@ -8,6 +8,7 @@ use crate::base::slab::Key;
 use crate::base::wheel::Timer;
 use crate::engine::Engine;
 use crate::tally::Tally;
+use crate::tally::refused::Reason;
 
 /// Plaintext of a usual read; more has a buffer of its own.
 const SIDE: usize = 64 << 10;
@@ -93,7 +94,8 @@ impl Engine {
         self.port_proven(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
         if conn.session.as_ref().is_some_and(tls::Session::stale) {
-            return self.turn_away(key, "certificate expired");
+            self.blame(key, "certificate expired");
+            return self.turn_away(key, Reason::TlsExpired);
         }
         match conn.state {
             State::Sniff(_) => self.sniff_secured(key),
@@ -181,6 +183,25 @@ impl Engine {
             Tally::failed(&mut conn.tally, error);
         }
         self.broken(key);
+    }
+
+    /// Counts a fault of a connection's peer.
+    pub(crate) fn count_refused(&mut self, key: Key<Conn>, reason: Reason) {
+        if let Some(conn) = self.conns.get(key) {
+            self.tally.refused(conn.role.outbound(), reason);
+        }
+    }
+
+    /// Ends a connection for its peer's fault.
+    pub(crate) fn turn_away(&mut self, key: Key<Conn>, reason: Reason) {
+        self.count_refused(key, reason);
+        self.kill(key, true);
+    }
+
+    /// The same in the midst of a step: its bytes are done with.
+    pub(crate) fn turned_away(&mut self, key: Key<Conn>, reason: Reason, data: &[u8]) -> usize {
+        self.turn_away(key, reason);
+        data.len()
     }
 
     /// Stops reading until `resume`.
@@ -272,6 +293,7 @@ impl Engine {
         self.tally.closed(&conn);
         if conn.role.accepted() {
             self.tally.accepted -= 1;
+            self.sources_leave(&conn);
         }
         for buffer in [&mut conn.cipher, &mut conn.inb, &mut conn.out, &mut conn.wire] {
             self.buffers.give(buffer);

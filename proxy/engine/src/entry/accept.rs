@@ -8,6 +8,8 @@ use crate::base::conn::{Conn, Flags, Info, Role, State, Tls};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
 use crate::entry::sniff::{Sniff, Stage};
+use crate::tally::refused::Reason;
+use crate::traffic::pace::Pace;
 use std::net::SocketAddr;
 use table::Lookup;
 
@@ -21,11 +23,12 @@ impl Engine {
         original: Option<SocketAddr>,
         local: SocketAddr,
     ) -> Option<Key<Conn>> {
-        if self.life != Life::Serving || self.tally.accepted >= self.config.max_connections {
+        if self.life != Life::Serving {
             return None;
         }
         let original = original.unwrap_or(local);
-        if !self.admits(role, original, local) {
+        if let Some(reason) = self.unwelcome(role, remote, original, local) {
+            self.tally.refused(role.outbound(), reason);
             return None;
         }
         let info = Info {
@@ -38,6 +41,8 @@ impl Engine {
             app: Key::NONE,
             skipped: false,
             tunnel: None,
+            taking: Pace::new(self.millis()),
+            using: Pace::new(self.millis()),
             series: Vec::new(),
             closing: None,
         };
@@ -65,6 +70,18 @@ impl Engine {
             self.inbound_policy(key);
         }
         self.conns.has(key).then_some(key)
+    }
+
+    /// Why a connection is not even looked at.
+    fn unwelcome(&mut self, role: Role, remote: SocketAddr, original: SocketAddr, local: SocketAddr) -> Option<Reason> {
+        if self.tally.accepted >= self.config.max_connections {
+            return Some(Reason::Connections);
+        }
+        if !self.admits(role, original, local) {
+            return Some(Reason::Address);
+        }
+        let stranger = role == Role::PeerIn && !remote.ip().is_loopback();
+        (stranger && !self.sources.enter(remote.ip(), self.config.max_per_source)).then_some(Reason::SourceConnections)
     }
 
     /// Loops and strangers' addresses are refused.

@@ -7,6 +7,7 @@ use crate::base::conn::Conn;
 use crate::base::slab::Key;
 use crate::engine::Engine;
 use crate::entry::sniff::Stage;
+use crate::tally::refused::Reason;
 use std::time::Duration;
 use table::Lookup;
 use wire::transport_header::Session;
@@ -20,7 +21,8 @@ impl Engine {
         self.set_port(key, own);
         if let Some(name) = name {
             if !self.gateway_serves(name) {
-                return self.turn_away(key, "gateway domain invalid");
+                self.blame(key, "gateway domain invalid");
+                return self.turn_away(key, Reason::GatewayName);
             }
             let target = self.target_use(Lookup::Name(name.into()));
             if let Some(info) = self.info(key) {
@@ -43,7 +45,10 @@ impl Engine {
         }
         let session = self.sniff(key).and_then(|sniff| sniff.session);
         match session {
-            Some(Session::Opaque) if self.gateway_refuses(target) => self.turn_away(key, "gateway domain invalid"),
+            Some(Session::Opaque) if self.gateway_refuses(target) => {
+                self.blame(key, "gateway domain invalid");
+                self.turn_away(key, Reason::GatewayName);
+            }
             Some(Session::Opaque) => self.inbound_opaque(key, &server),
             Some(Session::Http1) => self.become_http1(key),
             Some(Session::Http2) => self.become_http2(key),

@@ -6,6 +6,7 @@
 use crate::base::conn::{Conn, Flags, Role, State, Tls};
 use crate::base::slab::Key;
 use crate::engine::Engine;
+use crate::tally::refused::Reason;
 use std::sync::Arc;
 use std::time::Duration;
 use table::inbound;
@@ -221,10 +222,8 @@ impl Engine {
                 self.decrypt(key, &mut data.to_vec());
                 data.len()
             }
-            Hello::Tls { .. } | Hello::NotTls if direct => {
-                self.kill(key, true);
-                data.len()
-            }
+            Hello::Tls { .. } if direct => self.turned_away(key, Reason::DirectName, data),
+            Hello::NotTls if direct => self.turned_away(key, Reason::DirectClearText, data),
             Hello::Tls { sni } => {
                 if let Some(info) = self.info(key) {
                     info.tls = Tls::Opaque(sni.as_deref().unwrap_or("").into());
@@ -263,11 +262,10 @@ impl Engine {
             self.stage(key, Stage::Policy);
             return self.inbound_policy(key);
         }
-        if !named {
-            return self.turn_away(key, "identity required");
-        }
-        if self.own_client(key) {
-            return self.turn_away(key, "gateway loop");
+        let own = self.own_client(key);
+        if !named || own {
+            self.blame(key, if own { "gateway loop" } else { "identity required" });
+            return self.turn_away(key, if own { Reason::OwnIdentity } else { Reason::DirectAnonymous });
         }
         let limit = self.config.inbound_side.detect_timeout.as_millis() as u64;
         if header {
@@ -292,8 +290,8 @@ impl Engine {
             Ok(Some(found)) => found,
             Ok(None) => return 0,
             Err(_) => {
-                self.turn_away(key, "unexpected");
-                return data.len();
+                self.blame(key, "unexpected");
+                return self.turned_away(key, Reason::TransportHeader, data);
             }
         };
         if let Some(sniff) = self.sniff(key) {
@@ -313,9 +311,9 @@ impl Engine {
             let name = format!("{}:{}", header.name.trim_end_matches('.').to_ascii_lowercase(), header.port);
             self.gateway_begin(key, Some(&name));
         } else if info.original.port() == header.port {
-            // Our own port named as the application's: a loop.
+            // Our own port named as the application's.
             self.blame(key, "gateway loop");
-            self.kill(key, true);
+            self.turn_away(key, Reason::HeaderLoop);
         } else {
             info.original.set_port(header.port);
             self.set_port(key, header.port);
@@ -353,7 +351,8 @@ impl Engine {
         }
         let Some(info) = &conn.info else { return };
         if info.gateway && self.gateway_refuses(info.target) {
-            return self.turn_away(key, "gateway domain invalid");
+            self.blame(key, "gateway domain invalid");
+            return self.turn_away(key, Reason::GatewayProtocol);
         }
         let server = self.ports.get(info.port).and_then(|port| port.server.clone());
         match server {
@@ -379,7 +378,10 @@ impl Engine {
                         _ => "unexpected",
                     },
                 );
-                self.kill(key, true);
+                match stage {
+                    Some(Stage::Join | Stage::Policy) => self.kill(key, true),
+                    _ => self.turn_away(key, Reason::SniffTimeout),
+                }
             }
         }
     }
@@ -394,7 +396,7 @@ impl Engine {
     fn silent(&mut self, key: Key<Conn>) {
         if self.sniff(key).is_some_and(|sniff| sniff.direct) {
             self.blame(key, "tls detection timeout");
-            return self.kill(key, true);
+            return self.turn_away(key, Reason::SniffTimeout);
         }
         if self.only_http1(key) {
             return self.become_http1(key);

@@ -10,6 +10,7 @@ use crate::route::choose;
 use crate::route::limit::Scope;
 use crate::route::outbound::Edits;
 use crate::tally::inbound::Decided;
+use crate::tally::refused::Reason;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
 use crate::traffic::send::Outcome;
@@ -85,7 +86,10 @@ impl Engine {
         let mut room = Vec::new();
         let head = match normal(&head, by_path, &mut room) {
             Ok(head) => head,
-            Err(fault) => return Outcome::Fail(fault),
+            Err(fault) => {
+                self.tally.refused(false, Reason::Path);
+                return Outcome::Fail(fault);
+            }
         };
         let rule = match choose::inbound(&server.routes, &head) {
             Some(found) => Some(found),

@@ -11,6 +11,7 @@ use crate::route::pick::{Picked, When};
 use crate::route::redirect::redirect;
 use crate::route::target::Target;
 use crate::route::wishes;
+use crate::tally::refused::Reason;
 use crate::traffic::exchange::{Deadlines, Exchange, Facts};
 use crate::traffic::fault::Fault;
 use crate::traffic::kept::Plan;
@@ -81,7 +82,10 @@ impl Engine {
         let mut room = Vec::new();
         let outcome = match crate::route::inbound::normal(head, by_path, &mut room) {
             Ok(head) => self.by_rule(ex, key, &table, &head, upgrade, extra),
-            Err(fault) => Outcome::Fail(fault),
+            Err(fault) => {
+                self.tally.refused(true, Reason::Path);
+                Outcome::Fail(fault)
+            }
         };
         if let Some(target) = self.routes.targets.get_mut(key) {
             target.table = Some(table);

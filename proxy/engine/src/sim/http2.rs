@@ -17,7 +17,7 @@ pub(crate) struct App {
     pub(crate) seen: Vec<(StreamId, String)>,
     /// Body bytes by stream.
     pub(crate) bytes: std::collections::HashMap<StreamId, usize>,
-    release: bool,
+    pub(crate) release: bool,
 }
 
 fn show<'a>(start: String, fields: impl Iterator<Item = Field<'a>>) -> String {

@@ -251,6 +251,12 @@ impl World {
         self.air.wires[wire][side].inbox.drain(..).collect()
     }
 
+    /// Takes so many bytes of what has arrived.
+    pub(crate) fn take(&mut self, End(wire, side): End, n: usize) {
+        let inbox = &mut self.air.wires[wire][side].inbox;
+        inbox.drain(..n.min(inbox.len()));
+    }
+
     pub(crate) fn text(&mut self, end: End) -> String {
         String::from_utf8_lossy(&self.read(end)).into_owned()
     }

@@ -3,9 +3,10 @@
 //! In: a head from either codec. Out: the exchange, sent on, waiting or answered by us.
 //! Limits: `Side::max_in_flight` requests per direction, divided among the workers.
 
-use crate::base::conn::{Conn, Role, State, Tls};
+use crate::base::conn::{Conn, Role, State};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
+use crate::tally::refused::Reason;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
 use crate::traffic::h1::Server1;
@@ -32,7 +33,11 @@ impl Engine {
         let draining = self.life != Life::Serving;
         let (now, config) = (self.now, self.config.clone());
         let Some(conn) = self.writer(key) else { return };
-        let config = settings(&config, conn.role);
+        let mut config = settings(&config, conn.role);
+        // One link of theirs carries many clients' requests; our own application hurts only itself.
+        if conn.role == Role::AppIn || conn.verified() {
+            config.limits = http::h2::Limits::mesh();
+        }
         let mut link = Link::new(http::h2::Role::Server, &config, now, &mut conn.out);
         if draining {
             link.h2.goaway(&mut conn.out, http::h2::Code::NoError);
@@ -57,7 +62,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(key) else { return Key::NONE };
         let outbound = conn.role == Role::AppIn;
         let info = conn.info.as_deref();
-        let verified = info.is_some_and(|info| matches!(info.tls, Tls::Mesh(Some(_))));
+        let verified = conn.verified();
         x.facts.set_if(Facts::OUTBOUND, outbound);
         x.facts.set_if(Facts::GATEWAY, info.is_some_and(|info| info.gateway));
         x.facts.set_if(Facts::MESHED, outbound || verified);
@@ -101,6 +106,7 @@ impl Engine {
         *in_flight += 1;
         x.facts.set(Facts::COUNTED);
         if head.form == Form::Authority {
+            self.tally.refused(outbound, Reason::Connect);
             return Outcome::Fail(Fault::BadRequest(405, "CONNECT is not allowed"));
         }
         self.route(ex, head, upgrade)

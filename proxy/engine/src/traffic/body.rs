@@ -35,6 +35,7 @@ impl Engine {
         let (to, _) = x.sink(dir);
         let pipe = x.pipe(dir);
         pipe.ended |= end;
+        pipe.came = pipe.came.wrapping_add(data.len() as u32);
         // An end alone always goes.
         let straight =
             pipe.is_empty() && !to.is_none() && (data.is_empty() || !self.conns.get(to).is_some_and(Conn::full));

@@ -10,6 +10,7 @@ use crate::route::endpoint::Endpoint;
 use crate::route::path::Path;
 use crate::route::target::Target;
 use crate::traffic::kept::Kept;
+use crate::traffic::pace::Pace;
 use http::h2::StreamId;
 use http::orig_proto::OrigProto;
 use http::stored::StoredRequest;
@@ -32,6 +33,8 @@ pub(crate) struct Pipe {
     pub(crate) at: usize,
     /// Kept bytes not yet given back to an HTTP/2 source.
     pub(crate) unreleased: usize,
+    /// Bytes that came, modulo 2^32.
+    pub(crate) came: u32,
     /// The source has ended.
     pub(crate) ended: bool,
     /// The sink is HTTP/1 and framed by chunks.
@@ -197,6 +200,9 @@ pub(crate) struct Exchange {
     pub(crate) edits: Vec<HeaderEdits>,
     pub(crate) alarm: Alarm,
     pub(crate) deadlines: Deadlines,
+    /// Whether the request's body comes, and the answer's is taken.
+    pub(crate) asking: Pace,
+    pub(crate) taking: Pace,
 }
 
 impl Exchange {
@@ -235,6 +241,8 @@ impl Exchange {
             edits: Vec::new(),
             alarm: Alarm::default(),
             deadlines: Deadlines::default(),
+            asking: Pace::new(began / 1_000_000),
+            taking: Pace::new(began / 1_000_000),
         }
     }
 

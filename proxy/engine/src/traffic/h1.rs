@@ -6,6 +6,7 @@
 use crate::base::conn::{Conn, Flags, State};
 use crate::base::slab::Key;
 use crate::engine::{Engine, Life};
+use crate::tally::refused::{self, Reason};
 use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::fault::Fault;
 use http::grpc::Status;
@@ -106,28 +107,40 @@ impl Engine {
     fn server1_body(&mut self, key: Key<Conn>, ex: Key<Exchange>, mut body: Body, data: &[u8]) -> usize {
         let Ok(step) = body.step(data) else {
             self.fail(ex, &Fault::BadRequest(400, "malformed request body"));
-            self.kill(key, true);
-            return data.len();
+            return self.turned_away(key, Reason::Http1Body, data);
         };
         if let Some(server) = self.server1(key) {
             server.body = body;
         }
         if step.end && !step.trailers.is_empty() {
             self.body_in(ex, Dir::Request, step.data, false);
-            self.h1_trailers(ex, Dir::Request, step.trailers);
+            if !self.h1_trailers(ex, Dir::Request, step.trailers) {
+                self.fail(ex, &Fault::BadRequest(400, "malformed request trailers"));
+                return self.turned_away(key, Reason::Http1Body, data);
+            }
         } else if step.end || !step.data.is_empty() {
             self.body_in(ex, Dir::Request, step.data, step.end);
         }
         step.used
     }
 
-    fn h1_trailers(&mut self, ex: Key<Exchange>, dir: Dir, section: &[u8]) {
+    /// Trailers passed on; false: they are malformed. Those of a response are then left out: its body is whole.
+    fn h1_trailers(&mut self, ex: Key<Exchange>, dir: Dir, section: &[u8]) -> bool {
         let mut scratch = std::mem::take(&mut self.scratch);
-        match h1::trailers(section, &mut scratch) {
-            Ok(fields) => self.trailers_in(ex, dir, &fields),
-            Err(_) => self.body_in(ex, dir, &[], true),
-        }
+        let good = match h1::trailers(section, &mut scratch) {
+            Ok(fields) => {
+                self.trailers_in(ex, dir, &fields);
+                true
+            }
+            Err(_) => {
+                if dir == Dir::Response {
+                    self.body_in(ex, dir, &[], true);
+                }
+                false
+            }
+        };
         self.scratch = scratch;
+        good
     }
 
     fn server1_head(&mut self, key: Key<Conn>, data: &[u8]) -> usize {
@@ -142,7 +155,7 @@ impl Engine {
                 0
             }
             Err(reject) => {
-                self.refuse_bytes(key, reject.status);
+                self.refuse_bytes(key, reject.status, refused::head(reject.reason));
                 data.len()
             }
             Ok(Some(head)) => {
@@ -174,7 +187,7 @@ impl Engine {
     }
 
     /// Answers bytes that are no request, and closes.
-    fn refuse_bytes(&mut self, key: Key<Conn>, status: u16) {
+    fn refuse_bytes(&mut self, key: Key<Conn>, status: u16, reason: Reason) {
         let refusal = Refusal {
             status,
             grpc: Status::Internal,
@@ -186,6 +199,8 @@ impl Engine {
         };
         if let Some(conn) = self.writer(key) {
             refuse::http1(&mut conn.out, &refusal);
+            let outbound = conn.role.outbound();
+            self.tally.refused(outbound, reason);
         }
         self.close_after(key);
     }
@@ -195,7 +210,11 @@ impl Engine {
         if !server.ex.is_none() {
             return;
         }
-        if server.seen > 0 { self.refuse_bytes(key, 408) } else { self.close_after(key) }
+        if server.seen > 0 {
+            return self.refuse_bytes(key, 408, Reason::HeadTimeout);
+        }
+        self.count_refused(key, Reason::FirstHeadTimeout);
+        self.close_after(key);
     }
 
     /// The client sends no more: what it asked is still answered.
@@ -238,8 +257,7 @@ impl Engine {
             }
             if ex.is_none() {
                 // Nobody asked.
-                self.kill(key, true);
-                return data.len();
+                return self.turned_away(key, Reason::ResponseUnasked, data);
             }
             let used = if headed {
                 self.client1_body(key, ex, body, &data[at..])
@@ -262,8 +280,9 @@ impl Engine {
         let mut scratch = std::mem::take(&mut self.scratch);
         let used = match h1::response(data, &mut scratch, &Limits::default(), asked) {
             Ok(None) => 0,
-            Err(_) => {
-                self.client1_bad(key, ex);
+            Err(reject) => {
+                let unasked = reject.reason == h1::Reason::Upgrade;
+                self.client1_bad(key, ex, if unasked { Reason::Http1Upgrade } else { Reason::ResponseHead });
                 data.len()
             }
             Ok(Some(head)) if head.tunnel => {
@@ -275,7 +294,7 @@ impl Engine {
                 client.seen = 0;
                 client.interim += 1;
                 if client.interim > INTERIM_LIMIT {
-                    self.client1_bad(key, ex)
+                    self.client1_bad(key, ex, Reason::ResponseInterim)
                 } else {
                     self.interim(ex, &head.response)
                 }
@@ -301,15 +320,15 @@ impl Engine {
         used
     }
 
-    fn client1_bad(&mut self, key: Key<Conn>, ex: Key<Exchange>) {
+    fn client1_bad(&mut self, key: Key<Conn>, ex: Key<Exchange>, reason: Reason) {
         self.detach_up(ex, key);
-        self.kill(key, true);
+        self.turn_away(key, reason);
         self.fail(ex, &Fault::BadResponse);
     }
 
     fn client1_body(&mut self, key: Key<Conn>, ex: Key<Exchange>, mut body: Body, data: &[u8]) -> usize {
         let Ok(step) = body.step(data) else {
-            self.client1_bad(key, ex);
+            self.client1_bad(key, ex, Reason::ResponseBody);
             return data.len();
         };
         if let Some(client) = self.client1(key) {

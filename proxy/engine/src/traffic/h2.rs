@@ -7,6 +7,7 @@ use crate::base::conn::{self, Conn, Flags, HIGH, State};
 use crate::base::slab::Key;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::tally::refused::{self, Reason};
 use crate::traffic::exchange::{Dir, Exchange, Facts};
 use crate::traffic::fault::Fault;
 use http::h2::{self, Code, Event, Role};
@@ -87,7 +88,8 @@ impl Engine {
             match event {
                 Ok(None) => break,
                 Ok(Some(event)) => self.link_event(key, event),
-                Err(_) => {
+                Err(fatal) => {
+                    self.count_refused(key, refused::link(&fatal));
                     self.link_broken(key);
                     at = data.len();
                     break;
@@ -104,6 +106,14 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(key) else { return };
         if conn.out.is_empty() {
             self.buffers.give(&mut conn.out);
+        }
+        let outbound = conn.role.outbound();
+        if let State::Link(link) = &mut conn.state
+            && let Some(faults) = link.h2.take_faults()
+        {
+            self.tally.refused_often(outbound, Reason::Http2Stream, faults.malformed.into());
+            self.tally.refused_often(outbound, Reason::Http2StreamRefused, faults.refused.into());
+            self.tally.refused_often(outbound, Reason::Http2HeaderList, faults.lists.into());
         }
         self.link_idle(key);
     }
@@ -293,7 +303,10 @@ impl Engine {
         let (keepalive, now) = (self.keepalive(key), self.now);
         let Some(conn) = self.conns.get(key) else { return };
         let State::Link(link) = &conn.state else { return };
-        if !conn.flags.has(Flags::UP) || !link.heard && link.role == Role::Server || link.pinged {
+        if !link.heard && link.role == Role::Server {
+            return self.turn_away(key, Reason::FirstHeadTimeout);
+        }
+        if !conn.flags.has(Flags::UP) || link.pinged {
             if let Some(conn) = self.conns.get_mut(key) {
                 conn.flags.set(Flags::LATE);
             }

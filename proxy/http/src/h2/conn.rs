@@ -129,6 +129,27 @@ pub(super) struct Opening {
     pub broken: bool,
 }
 
+/// What the peer did wrong on single streams since [`Conn::take_faults`] was last called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Malformed messages.
+    pub malformed: u16,
+    /// Streams beyond the limit.
+    pub refused: u16,
+    /// Header lists beyond the limit.
+    pub lists: u16,
+}
+
+impl Faults {
+    pub(super) fn note(&mut self, code: Code) {
+        let kind = match code {
+            Code::RefusedStream => &mut self.refused,
+            _ => &mut self.malformed,
+        };
+        *kind = kind.saturating_add(1);
+    }
+}
+
 /// How many streams that we reset are remembered, so that what the peer had sent before it knew is not held against it.
 const RESETS: usize = 256;
 /// How many others that are over are remembered, to tell "closed" from "never opened".
@@ -170,6 +191,7 @@ pub struct Conn {
     pub(super) purge: Option<StreamId>,
     pub(super) resets: Bucket,
     pub(super) control: Bucket,
+    pub(super) faults: Faults,
     reset_by_us: VecDeque<StreamId>,
     pub(super) forgot: bool,
     closed: [StreamId; CLOSED],
@@ -210,6 +232,7 @@ impl Conn {
             purge: None,
             resets: Bucket::new(now),
             control: Bucket::new(now),
+            faults: Faults::default(),
             reset_by_us: VecDeque::new(),
             forgot: false,
             closed: [0; CLOSED],
@@ -242,6 +265,12 @@ impl Conn {
         if self.config.connection_window > frame::DEFAULT_WINDOW {
             frame::put_u32(out, frame::WINDOW_UPDATE, 0, self.config.connection_window - frame::DEFAULT_WINDOW);
         }
+    }
+
+    /// What the peer did wrong on single streams since the last call.
+    #[inline]
+    pub fn take_faults(&mut self) -> Option<Faults> {
+        if self.faults == Faults::default() { None } else { Some(std::mem::take(&mut self.faults)) }
     }
 
     /// Stores the caller's token of a stream.

@@ -16,7 +16,7 @@ mod recv;
 mod send;
 mod streams;
 
-pub use conn::{Conn, Event, Refused, StreamId};
+pub use conn::{Conn, Event, Faults, Refused, StreamId};
 pub use frame::Code;
 
 /// Which end of the connection we are.
@@ -94,6 +94,11 @@ pub struct Fatal {
     /// For log and metric; a fixed set of sentences.
     pub why: &'static str,
 }
+
+/// [`Fatal::why`] of too many streams that came to nothing.
+pub const TOO_MANY_RESETS: &str = "too many resets";
+/// [`Fatal::why`] of a header block over the limit.
+pub const BLOCK_TOO_LARGE: &str = "header block too large";
 
 #[cfg(test)]
 mod tests;

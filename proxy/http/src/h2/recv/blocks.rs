@@ -52,7 +52,7 @@ impl Conn {
         // A block of full frames needs few of these; a flood of small ones is an attack.
         self.calm(if payload.is_empty() { 100 } else { 10 }, now, out)?;
         if self.block.len() + payload.len() > self.config.header_list as usize {
-            return self.fail(out, Code::EnhanceYourCalm, "header block too large");
+            return self.fail(out, Code::EnhanceYourCalm, crate::h2::BLOCK_TOO_LARGE);
         }
         self.block.extend_from_slice(payload);
         let Some(opening) = self.opening.filter(|_| head.has(END_HEADERS)) else { return Ok(None) };
@@ -190,6 +190,7 @@ impl Conn {
             // The stream was made a line ago: this cannot be refused.
             let _ = self.send_response(out, stream, &head, &Edit::NONE, true);
             self.reset(out, stream, Code::NoError);
+            self.faults.lists = self.faults.lists.saturating_add(1);
             self.charge_reset(now, out)?;
             return Ok(None);
         }

@@ -173,7 +173,7 @@ impl Conn {
         if self.role == Role::Client || self.resets.take(1, limits.resets, limits.resets_per_second, now) {
             return Ok(());
         }
-        self.fail(out, Code::EnhanceYourCalm, "too many resets")
+        self.fail(out, Code::EnhanceYourCalm, super::TOO_MANY_RESETS)
     }
 
     /// Resets a stream for the peer's fault.
@@ -184,6 +184,7 @@ impl Conn {
         code: Code,
         out: &mut Vec<u8>,
     ) -> Result<Option<Step>, Fatal> {
+        self.faults.note(code);
         frame::put_u32(out, frame::RST_STREAM, stream, code as u32);
         let gone = self.remove(stream, true, out);
         if gone.is_none() {
