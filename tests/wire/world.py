@@ -12,6 +12,8 @@ TRUST = "serviceaccount.identity.linkerd.cluster.local"
 IPS = {"client": "10.9.0.2", "server": "10.9.0.3", "second": "10.9.0.4", "gateway": "10.9.0.5", "remote": "10.9.0.6"}
 BRIDGE = "10.9.0.1"
 WEB, WEST, ECHO, HEALTH, BOTH = "10.96.0.1", "10.96.0.4", "10.96.0.2", "10.96.0.3", "10.96.0.5"
+EVIL = "10.96.0.66"
+"""`evil.py` in the server's pod: HTTP/1 on 8070, HTTP/2 on 8071."""
 Said = dict[str, Any]
 
 
@@ -58,6 +60,10 @@ class State:
                 path("echo", 9000): service("echo", 9000, kind="opaque"),
                 f"{WEST}:9000": service("echo-west", 9000, kind="opaque"),
                 f"{HEALTH}:50051": service("health", 50051),
+                f"{EVIL}:8070": service("evil", 8070),
+                path("evil", 8070): service("evil", 8070),
+                f"{EVIL}:8071": service("evil", 8071),
+                path("evil", 8071): service("evil", 8071),
             },
             "profiles": {f"{ECHO}:9000": {"opaque": True}, f"{WEST}:9000": {"opaque": True}},
             "endpoints": {
@@ -66,6 +72,8 @@ class State:
                 path("echo", 9000): [endpoint("server", 9000, hint="opaque")],
                 path("echo-west", 9000): [west_echo],
                 path("health", 50051): [endpoint("server", 50051)],
+                path("evil", 8070): [endpoint("server", 8070)],
+                path("evil", 8071): [endpoint("server", 8071)],
             },
             "ports": {"9000": "opaque"},
             "lifetime": {"seconds": 3600},
