@@ -33,10 +33,13 @@ impl Engine {
         let draining = self.life != Life::Serving;
         let (now, config) = (self.now, self.config.clone());
         let Some(conn) = self.writer(key) else { return };
+        let side = if conn.role == Role::AppIn { &config.outbound_side } else { &config.inbound_side };
+        let told = side.h2.resets;
         let mut config = settings(&config, conn.role);
         // One link of theirs carries many clients' requests; our own application hurts only itself.
         if conn.role == Role::AppIn || conn.verified() {
-            config.limits = http::h2::Limits::mesh();
+            let mesh = http::h2::Limits::mesh();
+            config.limits = http::h2::Limits { resets: told.unwrap_or(mesh.resets), ..mesh };
         }
         let mut link = Link::new(http::h2::Role::Server, &config, now, &mut conn.out);
         if draining {
