@@ -123,8 +123,8 @@ async def flaky(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes])
 
 
 async def main(name: str) -> None:
-    served = await asyncio.start_server(lambda r, w: http(name, r, w), "0.0.0.0", 8080)
-    echoes = await asyncio.start_server(echo, "0.0.0.0", 9000)
+    served = await asyncio.start_server(lambda r, w: http(name, r, w), None, 8080)
+    echoes = await asyncio.start_server(echo, None, 9000)
     rpc = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(check)
     handlers = {"Check": handler, "Flaky": grpc.unary_unary_rpc_method_handler(flaky)}

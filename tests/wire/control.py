@@ -70,12 +70,23 @@ def whole(said: Any, message: Any) -> Any:
 
 
 def ip(text: str) -> net_pb2.IPAddress:
-    return net_pb2.IPAddress(ipv4=int(ipaddress.IPv4Address(text)))
+    number = ipaddress.ip_address(text)
+    if number.version == 4:
+        return net_pb2.IPAddress(ipv4=int(number))
+    high, low = divmod(int(number), 1 << 64)
+    return net_pb2.IPAddress(ipv6=net_pb2.IPv6(first=high, last=low))
+
+
+def spelled(addr: net_pb2.TcpAddress) -> str:
+    """`10.0.0.1:80` or `[fd00::1]:80`."""
+    if addr.ip.HasField("ipv6"):
+        return f"[{ipaddress.IPv6Address((addr.ip.ipv6.first << 64) | addr.ip.ipv6.last)}]:{addr.port}"
+    return f"{ipaddress.IPv4Address(addr.ip.ipv4)}:{addr.port}"
 
 
 def tcp(text: str) -> net_pb2.TcpAddress:
     host, _, port = text.rpartition(":")
-    return net_pb2.TcpAddress(ip=ip(host), port=int(port))
+    return net_pb2.TcpAddress(ip=ip(host.strip("[]")), port=int(port))
 
 
 def meta(kind: str, name: str, port: int = 0) -> meta_pb2.Metadata:
@@ -181,7 +192,8 @@ def server(mode: Any) -> inbound_pb2.Server:
         route.rules.add().matches.add().path.prefix = "/"
     if mode != "deny":
         authz = out.authorizations.add(labels={"group": "", "kind": "default", "name": mode}, metadata=default(mode))
-        authz.networks.add(net=net_pb2.IPNetwork(ip=ip("0.0.0.0"), prefix_len=0))
+        for everything in ("0.0.0.0", "::"):
+            authz.networks.add(net=net_pb2.IPNetwork(ip=ip(everything), prefix_len=0))
         if mode == "mtls":
             authz.authentication.meshTLS.identities.suffixes.add()
         else:
@@ -256,8 +268,7 @@ class Plane:
             yield profile(said or {})
 
     async def watch(self, request: outbound_pb2.TrafficSpec, context: Any) -> AsyncIterator[Any]:
-        addr = f"{ipaddress.IPv4Address(request.addr.ip.ipv4)}:{request.addr.port}"
-        key = addr if request.HasField("addr") else request.authority
+        key = spelled(request.addr) if request.HasField("addr") else request.authority
         async for said in self.file.versions(lambda: self.file.ask("outbound", key)):
             if said is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no policy for {key}")

@@ -98,9 +98,14 @@ class Pod:
         child = self.start("app", sys.executable, str(HERE / "app.py"), self.name)
         wait_for(lambda: b"serving" in child.log.read_bytes(), 10, f"{self.name}: the application", child)
 
-    def redirect(self) -> None:
-        words = ["--inbound-ports-to-ignore", "4190,4191", "--proxy-uid", UID]
-        run(*self.inside(str(program("isthmus-init")), *words))
+    def redirect(self, mode: str = "auto", *more: str) -> None:
+        words = ["--inbound-ports-to-ignore", "4190,4191", "--proxy-uid", UID, "--firewall-mode", mode]
+        run(*self.inside(str(program("isthmus-init")), *words, *more))
+
+    def memory(self) -> int:
+        """Resident bytes of the proxy."""
+        pages = pathlib.Path(f"/proc/{self.children['proxy'].process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def environment(self, anchors: str, **changes: str) -> dict[str, str]:
         """The smallest environment of a proxy whose control plane is on loopback."""

@@ -17,6 +17,7 @@ use crate::tally::Tally;
 use crate::traffic::exchange::Exchange;
 use crate::traffic::kept::Shelf;
 use balance::dice::Dice;
+use metrics::families;
 use std::sync::Arc;
 use table::{Ask, Control, Credentials, Tell, WorkerId};
 
@@ -147,6 +148,7 @@ impl Engine {
     }
 
     fn sweep(&mut self) {
+        self.show_load();
         self.sweep_targets();
         self.sweep_paths();
         self.sweep_ports();
@@ -213,6 +215,17 @@ impl Engine {
         }
         if self.io.dials.is_empty() {
             self.io.dials = dials;
+        }
+    }
+
+    /// Shows what this worker holds, if there are others.
+    pub(crate) fn show_load(&mut self) {
+        if self.config.workers > 1 {
+            let worker = self.worker.0.to_string();
+            let held = *self.tally.held.get_or_insert_with(|| {
+                self.tally.registry.gauge(&families::WORKER_CONNECTIONS, &[("worker", &worker)])
+            });
+            self.tally.shard.gauge_set(held, self.tally.accepted as i64);
         }
     }
 

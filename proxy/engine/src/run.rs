@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use driver::{Bound, Driver};
 use mailbox::Mailbox;
 use sock::Listener;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use table::WorkerId;
 
@@ -84,11 +84,27 @@ fn bind(config: &Config, shared: bool) -> Result<Vec<Bound>, StartError> {
     let outbound = config.outbound.iter().map(|addr| (*addr, Role::AppIn, config.outbound_side.backlog));
     let mut bound = Vec::new();
     for (addr, role, backlog) in inbound.chain(outbound) {
-        let listener = Listener::bind(addr, backlog, shared).map_err(|e| StartError::Listen(addr, e))?;
+        let listener = match Listener::bind(addr, backlog, shared) {
+            Ok(listener) => listener,
+            // A node without IPv6: the other loopback address is enough.
+            Err(e)
+                if addr == SocketAddr::new(Ipv6Addr::LOCALHOST.into(), addr.port())
+                    && sock::absent(&e)
+                    && second(&bound, role) =>
+            {
+                continue;
+            }
+            Err(e) => return Err(StartError::Listen(addr, e)),
+        };
         let addr = listener.local_addr()?;
         bound.push(Bound { listener, role, addr });
     }
     Ok(bound)
+}
+
+/// Whether the direction has a listener already.
+fn second(bound: &[Bound], role: Role) -> bool {
+    bound.iter().any(|bound| bound.role == role)
 }
 
 #[cfg(test)]

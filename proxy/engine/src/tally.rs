@@ -20,7 +20,7 @@ pub(crate) mod tcp;
 use crate::engine::Engine;
 use crate::traffic::exchange::{Exchange, Facts};
 use crate::traffic::fault::Fault;
-use metrics::{Registry, Shard, families};
+use metrics::{Gauge, Registry, Shard, families};
 use series::{Answer, Series};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) shard: Shard,
     /// Accepted connections that are open.
     pub(crate) accepted: usize,
+    /// Where that number is shown, once a second.
+    pub(crate) held: Option<Gauge>,
     /// Requests in flight: inbound, outbound.
     pub(crate) in_flight: [usize; 2],
     /// Requests that wait for policy, an endpoint or a connection.
@@ -55,6 +57,7 @@ impl Tally {
             registry,
             shard,
             accepted: 0,
+            held: None,
             in_flight: [0; 2],
             queued: 0,
             strangers: Strangers::default(),

@@ -1,6 +1,6 @@
 //! The rules in a real kernel: a network namespace per test, made by `unshare` and gone with its process.
 //!
-//! Needs root and the programs; without them a test says so and ends (the wire tier runs it where both are there).
+//! Needs root; without it a test says so and ends. With it the programs must be there: a test that tested nothing would pass.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::process::{Command, Output};
@@ -21,7 +21,9 @@ fn has(program: &str) -> bool {
     let found =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).output().is_ok_and(|o| o.status.success());
     if !found {
-        eprintln!("{program} is not installed: nothing was tested");
+        let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
+        assert!(!root, "{program} is not installed: apt-get install nftables iptables python3");
+        eprintln!("{program} is not installed, and this is not root: nothing was tested");
     }
     found
 }
@@ -64,24 +66,29 @@ fn iptables_twice() {
     }
 }
 
-/// Connections to any address land on the outbound port, those of the proxy's user do not.
+/// Connections to any address of either kind land on the outbound port, those of the proxy's user do not.
 fn redirects(mode: &str) {
     let script = format!(
-        "ip link add d0 type veth peer name d1; ip link set d1 up; ip addr add 10.1.1.1/24 dev d0; ip link set d0 up; $INIT --firewall-mode {mode}; \
+        "ip link add d0 type veth peer name d1; ip link set d1 up; ip addr add 10.1.1.1/24 dev d0; \
+         ip addr add fd11::1/64 dev d0 nodad; ip link set d0 up; $INIT --firewall-mode {mode} --ipv6; \
          python3 - <<'EOF'
 import os, socket, struct
-listener = socket.create_server(('127.0.0.1', 4140))
-client = socket.create_connection(('10.1.1.77', 8080), timeout=3)
-accepted, _ = listener.accept()
-raw = accepted.getsockopt(socket.SOL_IP, 80, 16)
-port, ip = struct.unpack('!2xH4s8x', raw)
-assert (socket.inet_ntoa(ip), port) == ('10.1.1.77', 8080), (ip, port)
+kinds = [('127.0.0.1', '10.1.1.77', socket.AF_INET, socket.SOL_IP, '!2xH4s8x', 16),
+         ('::1', 'fd11::77', socket.AF_INET6, socket.IPPROTO_IPV6, '!2xH4x16s4x', 28)]
+for own, far, family, level, shape, size in kinds:
+    listener = socket.create_server((own, 4140), family=family)
+    client = socket.create_connection((far, 8080), timeout=3)
+    accepted, _ = listener.accept()
+    port, ip = struct.unpack(shape, accepted.getsockopt(level, 80, size))
+    assert (socket.inet_ntop(family, ip), port) == (far, 8080), (ip, port)
 os.setuid(2102)
-try:
-    socket.create_connection(('10.1.1.77', 8080), timeout=0.5)
-    raise SystemExit('the proxy was redirected to itself')
-except OSError:
-    print('redirected')
+for _, far, *_ in kinds:
+    try:
+        socket.create_connection((far, 8080), timeout=0.5)
+        raise SystemExit('the proxy was redirected to itself')
+    except OSError:
+        pass
+print('redirected')
 EOF"
     );
     let Some(out) = in_namespace(&script) else { return };
@@ -91,7 +98,13 @@ EOF"
 
 #[test]
 fn connections_are_redirected_but_the_proxy_s_own_are_not() {
-    for (mode, program) in [("nft", "nft"), ("iptables-nft", "iptables-nft-restore")] {
+    let modes = [
+        ("nft", "nft"),
+        ("iptables-nft", "iptables-nft-restore"),
+        ("iptables-legacy", "iptables-legacy-restore"),
+        ("auto", "nft"),
+    ];
+    for (mode, program) in modes {
         if has(program) && has("python3") {
             redirects(mode);
         }

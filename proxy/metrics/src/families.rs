@@ -135,6 +135,7 @@ families! {
     counter SPAN_EXPORT_REQUESTS = "opentelemetry_span_export_requests", "Batches sent to the trace collector, repeats included";
     counter SPAN_EXPORTS = "opentelemetry_span_exports", "Spans that the trace collector took";
 
+    gauge WORKER_CONNECTIONS = "proxy_worker_connections", "Accepted connections each worker holds, by worker; where there is more than one";
     gauge PROXY_BUILD_INFO = "proxy_build_info", "Always 1; date, git_sha, profile, vendor, version";
     gauge RUSTLS_INFO = "rustls_info", "Always 1; tls_suites, tls_kx_groups, tls_rand, tls_key_provider, tls_fips";
     counter FOLDED = "metrics_series_folded_total", "Label sets that went into the series `other` because their family was full";

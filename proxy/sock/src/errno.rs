@@ -21,6 +21,12 @@ pub fn errno(error: &io::Error) -> u8 {
     }
 }
 
+/// Whether the kernel has no such address or no such kind of address.
+#[must_use]
+pub fn absent(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ mod memory;
 mod poll;
 mod stream;
 
-pub use errno::{ERRNO, errno};
+pub use errno::{ERRNO, absent, errno};
 pub use memory::{cpu_time, trim};
 pub use poll::{Events, Poll, Ready, Waker};
 pub use stream::{Listener, Socket};

@@ -31,8 +31,12 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         log: r.or("LOG", |t| Filter::parse(t).ok(), "warn,linkerd=info or off", calm_log()),
         log_json: r.or("LOG_FORMAT", |t| choice(t, &[("plain", false), ("json", true)]), "plain or json", false),
         access_log: access_log(r),
-        inbound: listen(r, "INBOUND", SocketAddr::from(([0, 0, 0, 0], 4143))),
-        outbound: listen(r, "OUTBOUND", SocketAddr::from(([127, 0, 0, 1], 4140))),
+        inbound: listen(r, "INBOUND", &[(Ipv4Addr::UNSPECIFIED, 4143).into()]),
+        outbound: listen(
+            r,
+            "OUTBOUND",
+            &[(Ipv4Addr::LOCALHOST, 4140).into(), (std::net::Ipv6Addr::LOCALHOST, 4140).into()],
+        ),
         admin: r.or("ADMIN_LISTEN_ADDR", value::address, "0.0.0.0:4191", loopback(4191)),
         tap: r.or("CONTROL_LISTEN_ADDR", value::address, "0.0.0.0:4190", SocketAddr::from(([0, 0, 0, 0], 4190))),
         tap_client: watching::tap_client(r),
@@ -110,11 +114,11 @@ fn access_log(r: &mut Reader<'_>) -> Option<AccessLog> {
     r.opt("ACCESS_LOG", |t| choice(t, &options), "apache or json")
 }
 
-fn listen(r: &mut Reader<'_>, direction: &str, default: SocketAddr) -> Vec<SocketAddr> {
-    let example = format!("{default}");
+fn listen(r: &mut Reader<'_>, direction: &str, default: &[SocketAddr]) -> Vec<SocketAddr> {
+    let example = default.first().map_or_else(String::new, SocketAddr::to_string);
     let one = r.opt(&format!("{direction}_LISTEN_ADDR"), value::address, &example);
     let many = r.opt(&format!("{direction}_LISTEN_ADDRS"), value::addresses, &example);
-    many.unwrap_or_else(|| vec![one.unwrap_or(default)])
+    many.or(one.map(|one| vec![one])).unwrap_or_else(|| default.to_vec())
 }
 
 fn side(r: &mut Reader<'_>, d: &str) -> Side {

@@ -36,6 +36,7 @@ fn the_smallest_environment_is_enough() {
     assert_eq!((s.workers, s.admin.port(), s.inbound[0].port()), (2, 4191, 4143));
     assert_eq!(s.control.destination, Authority { host: "localhost.".into(), port: 8090, name: None });
     assert_eq!(s.identity.server_name, s.identity.id);
+    assert_eq!(s.outbound, ["127.0.0.1:4140".parse().expect("v4"), "[::1]:4140".parse().expect("v6")]);
     assert_eq!((s.retain_idle.as_secs(), s.hostname_labels, s.authority_labels), (600, false, false));
     assert!(s.warnings.is_empty(), "{:?}", s.warnings);
 }
