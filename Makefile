@@ -49,7 +49,7 @@ needs-demo:
 	@PYTHON=$(PYTHON) tools/needs demo root python rust cc
 
 needs-test:
-	@PYTHON=$(PYTHON) tools/needs test root python rust lint cc tcpdump
+	@PYTHON=$(PYTHON) tools/needs test root python rust lint cc tcpdump valgrind
 
 needs-check:
 	@PYTHON=$(PYTHON) tools/needs check python rust lint cc
