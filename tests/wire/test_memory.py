@@ -42,6 +42,11 @@ def held(pod: pods.Pod, kind: str, host: str, port: int, count: int) -> Generato
         process.communicate("")
 
 
+def bound(pod: pods.Pod, size: int) -> int:
+    """A debug build carries its symbols about with it."""
+    return size + int(pod.metric("proxy_build_info", profile="debug")) * 16 * MIB
+
+
 def lightest(pod: pods.Pod, seconds: float) -> int:
     """The least resident memory seen within that time."""
     end, least = time.monotonic() + seconds, pod.memory()
@@ -53,7 +58,8 @@ def lightest(pod: pods.Pod, seconds: float) -> int:
 
 def test_a_proxy_at_rest_is_small(fresh: conftest.Stage) -> None:
     for pod in (fresh.client, fresh.server):
-        assert pod.memory() <= 8 * MIB, f"{pod.name}: {pod.memory() / MIB:.1f} MiB"
+        print(f"{pod.name} at rest: {pod.memory() / MIB:.1f} MiB")
+        assert pod.memory() <= bound(pod, 8 * MIB), f"{pod.name}: {pod.memory() / MIB:.1f} MiB"
 
 
 @pytest.mark.parametrize(
@@ -80,9 +86,10 @@ def test_memory_comes_back_after_a_burst(fresh: conftest.Stage) -> None:
     with held(fresh.client, "burst", world.WEB, 80, 2000) as said:
         peak = [pod.memory() for pod in sides]
     assert said[0] == "2000 answered"
+    most = bound(fresh.client, 12 * MIB)
     end = time.monotonic() + 60
-    while time.monotonic() < end and any(pod.memory() > 12 * MIB for pod in sides):
+    while time.monotonic() < end and any(pod.memory() > most for pod in sides):
         time.sleep(0.5)
     after = [pod.memory() for pod in sides]
     print(f"{[f'{n / MIB:.1f}' for n in peak]} MiB in the burst, {[f'{n / MIB:.1f}' for n in after]} after")
-    assert max(after) <= 12 * MIB
+    assert max(after) <= most
