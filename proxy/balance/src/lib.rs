@@ -4,8 +4,7 @@
 //!
 //! Rooms: [`dice`], [`ewma`] (how slow is it), [`penalty`] (it said that it is overloaded), [`pool`] (endpoints and the
 //! pick), [`window`] and [`breaker`] (leave a failing one alone), [`backoff`] (when to try again), [`budget`] (how many
-//! retries), [`failfast`] (stop queueing when nobody is there), [`gcra`] (requests a second), [`split`] (weights between
-//! backends).
+//! retries), [`gcra`] (requests a second).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -14,9 +13,7 @@ pub mod breaker;
 pub mod budget;
 pub mod dice;
 pub mod ewma;
-pub mod failfast;
 pub mod gcra;
 pub mod penalty;
 pub mod pool;
-pub mod split;
 pub mod window;
