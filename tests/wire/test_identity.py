@@ -40,14 +40,14 @@ def test_a_certificate_of_the_mesh_gets_in(stage: conftest.Stage, state: world.S
 
 
 CASES: dict[str, tuple[direct.Shape, str]] = {
-    "common-name-only": (direct.Shape(common=world.identity("peer")), "certificate names nobody"),
-    "two-uris": (direct.Shape(uris=("spiffe://t/a", "spiffe://t/b")), "certificate with two identities"),
-    "line-in-uri": (direct.Shape(uris=("spiffe://t/a\r\nx: y",)), "certificate with an odd name"),
-    "expired": (dataclasses.replace(GOOD, start=-3, end=-1), "certificate expired"),
-    "not-yet-valid": (dataclasses.replace(GOOD, start=1, end=2), "certificate not yet valid"),
+    "common-name-only": (direct.Shape(common=world.identity("peer")), "tls_nobody"),
+    "two-uris": (direct.Shape(uris=("spiffe://t/a", "spiffe://t/b")), "tls_two_names"),
+    "line-in-uri": (direct.Shape(uris=("spiffe://t/a\r\nx: y",)), "tls_odd_name"),
+    "expired": (dataclasses.replace(GOOD, start=-3, end=-1), "tls_expired"),
+    "not-yet-valid": (dataclasses.replace(GOOD, start=1, end=2), "tls_not_yet_valid"),
     "for-servers": (
         dataclasses.replace(GOOD, usages=(ExtendedKeyUsageOID.SERVER_AUTH,)),
-        "certificate for another purpose",
+        "tls_purpose",
     ),
 }
 
@@ -57,10 +57,10 @@ CASES: dict[str, tuple[direct.Shape, str]] = {
 def test_odd_certificates_are_refused_with_a_reason(
     stage: conftest.Stage, state: world.State, tmp_path: pathlib.Path, shape: direct.Shape, reason: str, port: int
 ) -> None:
-    before = stage.server.metric("inbound_tcp_errors_total", error=reason)
+    before = stage.server.metric("inbound_refused_total", reason=reason)
     assert entered(stage, direct.issue(stage.ca, shape, tmp_path / "odd.pem"), port=port) == b""
     pods.wait_for(
-        lambda: stage.server.metric("inbound_tcp_errors_total", error=reason) > before, 3, f"the counter of {reason}"
+        lambda: stage.server.metric("inbound_refused_total", reason=reason) > before, 3, f"the counter of {reason}"
     )
 
 
@@ -71,8 +71,8 @@ def test_another_authority_and_nobody_are_refused(
     theirs = direct.issue(tmp_path, GOOD, tmp_path / "theirs.pem")
     assert entered(stage, theirs) == b""
     assert entered(stage, None) == b"", "a transport header needs a certificate"
-    for reason in ("certificate of another authority", "identity required"):
-        pods.wait_for(lambda r=reason: stage.server.metric("inbound_tcp_errors_total", error=r) >= 1, 3, reason)
+    for reason in ("tls_unknown_issuer", "direct_anonymous"):
+        pods.wait_for(lambda r=reason: stage.server.metric("inbound_refused_total", reason=r) >= 1, 3, reason)
 
 
 def test_tls_below_1_3_is_refused(stage: conftest.Stage) -> None:
