@@ -157,7 +157,7 @@ mod model {
     }
 
     fn version(known: bool) -> Tell {
-        Tell::Endpoints(PathId(1), std::sync::Arc::new(Endpoints { known, list: Box::default() }))
+        Tell::Endpoints(PathId(1), std::sync::Arc::new(Endpoints { known, ..Endpoints::default() }))
     }
 
     #[test]
