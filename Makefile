@@ -3,7 +3,7 @@
 #   make test          every tier of tests, as CI runs them                      make check       lint, types, layers, budgets
 #   make proxy         proxy/target/release/isthmus-proxy and isthmus-init       make images      OCI archives for the nodes
 #   make lab-binaries  Kubernetes for the lab, compiled once                     make bench       the proxies beside HAProxy and Envoy
-#   make clean         what was built in this folder
+#   make clean         what was built in this folder                             make fuzz       parsers of strangers' bytes, SECONDS each
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ export RUSTUP_HOME := $(CALLER)/.rustup
 endif
 endif
 
-.PHONY: help demo demo-down test bench check proxy lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
+.PHONY: help demo demo-down test fuzz bench check proxy lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
 
 help:
 	@sed -n '2,6s/^# *//p' Makefile
@@ -87,6 +87,9 @@ bench: setup proxy
 
 check: needs-check setup
 	@tools/check
+
+fuzz: needs-rust
+	@tools/fuzz $(if $(filter command%,$(origin SECONDS)),$(SECONDS),60)
 
 test: needs-test images
 	@tools/test

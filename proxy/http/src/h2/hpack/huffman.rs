@@ -114,7 +114,7 @@ fn long(window: u64) -> Result<(u8, u8), Broken> {
     let (first, before, _) = RANGES[length];
     let code = (top >> (32 - length)) as u32;
     match SYMBOLS.get((u32::from(before) + code - first) as usize) {
-        Some(&END) | None => Ok((0, 64)),
+        Some(&END) | None => Ok((0, u8::MAX)),
         Some(&symbol) => Ok((symbol as u8, length as u8)),
     }
 }

@@ -285,6 +285,15 @@ fn a_smaller_table_is_announced() {
     assert_eq!(out, b"\x82\x86\x84\xbe");
 }
 
+/// The end mark is no symbol, whatever stands before and behind it (found by the fuzzer: thirty ones at the top of a full window).
+#[test]
+fn the_end_mark_is_refused_wherever_it_stands() {
+    for before in 0..9 {
+        let coded = [vec![0x1f; before], vec![0xff; 12]].concat();
+        assert!(huffman::decode(&coded, &mut Vec::new()).is_err(), "{before}");
+    }
+}
+
 proptest! {
     #[test]
     fn huffman_is_its_own_inverse(text in proptest::collection::vec(any::<u8>(), 0..200)) {
