@@ -21,7 +21,7 @@ use tokio::time;
 use tonic::Code;
 
 /// An answer to a worker comes after this, whatever the control plane does.
-const DEADLINE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_millis(1_500);
 /// A port waits shorter: its default policy is a full answer.
 const PORT_DEADLINE: Duration = Duration::from_millis(500);
 /// A message with 10 000 endpoints has about 5 MB.
