@@ -66,7 +66,7 @@ def attempt(bench: bad.Bench, chain: pathlib.Path, alpn: str | None = raw.ALPN) 
         sock = bench.mesh("server", chain, alpn)
     except (ssl.SSLError, OSError):
         return raw.Answer(b"", "reset")
-    return raw.ask(sock, (raw.header(bad.H1) if alpn else b"") + ASK, 3)
+    return raw.ask(sock, (raw.header(bad.H1) if alpn else b"") + ASK, 10)
 
 
 def test_proper_clients_are_let_in(bench: bad.Bench) -> None:
