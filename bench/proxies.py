@@ -1,6 +1,6 @@
 """Our proxies beside HAProxy's and Envoy's, interleaved in one run. `python -m bench.proxies [--rounds N] [--only TEXT] [--write]` (root).
 
-In: release builds; see `programs` for what is installed. Out: a line per run, the table of `work.ROWS`, memory, an SVG in `artefacts/`;
+In: release builds; see `programs` for what is installed. Out: a line per run, the table of `work.ROWS`, memory, the picture of it;
 with `--write` all of it at the end of `docs/performance.md`. CPU is the scheduler's count of both processes of a pair.
 Never here: a verdict.
 """
@@ -40,9 +40,11 @@ def compare(made: stage.Stage, row: work.Row, products: list[str], rounds: int) 
 
 
 def keep(lines: list[str], picture: str) -> None:
-    """Into docs/performance.md and artefacts/."""
+    """Into docs/performance.md, the picture beside it."""
     page = ROOT / "docs" / "performance.md"
-    head = f"\n## `make bench`, {datetime.datetime.now(datetime.UTC).date()}\n\n"
+    head = (
+        f"\n## `make bench`, {datetime.datetime.now(datetime.UTC).date()}\n\n![CPU relative to HAProxy](bench.svg)\n\n"
+    )
     page.write_text(page.read_text().rstrip("\n") + "\n" + head + "\n".join(lines) + "\n")
     (ROOT / "docs" / "bench.svg").write_text(picture)
 
