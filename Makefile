@@ -54,7 +54,7 @@ needs-test:
 needs-check:
 	@PYTHON=$(PYTHON) tools/needs check python rust lint cc
 
-$(VENV)/.rpc: $(VENV)/.ready tools/gen_rpc.py | needs-rust
+$(VENV)/.rpc: $(VENV)/.ready tools/gen_rpc.py $(wildcard isthmus/rpc/proto/*.proto) | needs-rust
 	@echo "== rpc: Python modules from the proxy API's proto files"
 	@$(PY) tools/gen_rpc.py
 	@touch $@

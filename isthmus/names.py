@@ -11,6 +11,7 @@ from dataclasses import dataclass
 CLUSTER_DOMAIN = "cluster.local"
 CONTROL_NS = "linkerd"
 MULTICLUSTER_NS = "linkerd-multicluster"
+VIZ_NS = "linkerd-viz"
 
 INBOUND_PORT = 4143
 ADMIN_PORT = 4191

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Make `isthmus/rpc/` from the proxy API's own .proto files. In: crate linkerd2-proxy-api, at the version proxy/Cargo.toml pins.
+"""Make `isthmus/rpc/` from .proto files. In: crate linkerd2-proxy-api, at the version proxy/Cargo.toml pins; isthmus/rpc/proto.
+
+The crate has what proxies speak. The APIs of the viz extension are in no package: isthmus/rpc/proto says them, with Linkerd's names and
+field numbers.
 
 Out, beside isthmus/rpc/__init__.py and never committed: `<file>_pb2.py` with its `.pyi`, and `<file>_grpc.py` with typed clients for
 each file that defines a service. The crate is taken from cargo's own cache, or fetched by cargo; `ISTHMUS_PROTO` names a folder instead.
-Never here: messages of our own (the contract is Linkerd's, see docs/decisions).
+Never here: a second word for what Linkerd's API says already (see docs/decisions).
 """
 
 import os
@@ -18,6 +21,7 @@ from google.protobuf import descriptor_pb2
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "isthmus" / "rpc"
+OURS = OUT / "proto"
 CRATE = "linkerd2-proxy-api"
 PACKAGE = "isthmus/rpc"
 _IMPORT = re.compile(r'^import "([a-z_]+\.proto)";', re.MULTILINE)
@@ -59,10 +63,10 @@ def fetch(wanted: str) -> None:
             )
 
 
-def stage(source: pathlib.Path, folder: pathlib.Path) -> list[str]:
+def stage(sources: list[pathlib.Path], folder: pathlib.Path) -> list[str]:
     """Copy the files as members of our package, so that what protoc writes imports its neighbours; returns their names."""
     (folder / PACKAGE).mkdir(parents=True)
-    listed = sorted(p for p in source.glob("*.proto"))
+    listed = sorted(p for source in sources for p in source.glob("*.proto"))
     for proto in listed:
         text = _IMPORT.sub(rf'import "{PACKAGE}/\1";', proto.read_text())
         # The crate keeps this well-known type in a folder of its own; every protobuf runtime has it under its usual name.
@@ -79,15 +83,20 @@ def compile_all(folder: pathlib.Path, files: list[str]) -> descriptor_pb2.FileDe
     return descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
 
 
-def client(file: descriptor_pb2.FileDescriptorProto) -> str:
+def homes(understood: descriptor_pb2.FileDescriptorSet) -> dict[str, str]:
+    """Package -> the module that protoc writes for it. No package is spread over files in what we read."""
+    return {file.package: f"{pathlib.PurePath(file.name).stem}_pb2" for file in understood.file}
+
+
+def client(file: descriptor_pb2.FileDescriptorProto, modules: dict[str, str]) -> str:
     """The text of `<file>_grpc.py`: for each service its full name and a client on a `grpc.aio` channel."""
     used: set[str] = set()
 
     def typed(name: str) -> str:
         """`.io.linkerd.proxy.destination.Update` -> `destination_pb2.Update`."""
-        package, message = re.fullmatch(r"\.io\.linkerd\.proxy\.([a-z_]+)\.(.+)", name, re.ASCII).groups()  # type: ignore[union-attr]
-        used.add(f"{package}_pb2")
-        return f"{package}_pb2.{message}"
+        package, _, message = name.removeprefix(".").rpartition(".")
+        used.add(modules[package])
+        return f"{modules[package]}.{message}"
 
     body: list[str] = []
     for service in file.service:
@@ -130,16 +139,16 @@ def main() -> int:
     source = crate(version())
     with tempfile.TemporaryDirectory(dir=ROOT / "isthmus", prefix=".rpc-") as temporary:
         folder = pathlib.Path(temporary)
-        understood = compile_all(folder, stage(source, folder))
-        made = folder / PACKAGE
+        understood = compile_all(folder, stage([source, OURS], folder))
+        made, modules = folder / PACKAGE, homes(understood)
         for file in understood.file:
             if file.service:
                 name = pathlib.PurePath(file.name).stem
-                (made / f"{name}_grpc.py").write_text(client(file))
+                (made / f"{name}_grpc.py").write_text(client(file, modules))
         written = [p for p in sorted(made.iterdir()) if p.suffix != ".proto"]
         for path in written:
             path.replace(OUT / path.name)
-    print(f"rpc: {len(written)} files from {CRATE} {version()}")
+    print(f"rpc: {len(written)} files from {CRATE} {version()} and isthmus/rpc/proto")
     return 0
 
 

@@ -180,6 +180,10 @@ class Client:
         """The answer to a GET as it is: logs, metrics through the pod proxy."""
         return (await self._call("GET", path, headers={"Accept": "*/*"})).decode(errors="replace")
 
+    async def post(self, path: str, body: bytes, content_type: str) -> bytes:
+        """POST bytes to what stands behind the API server's proxy; its answer as it is. Raises ApiError from 300 on."""
+        return await self._call("POST", path, body=body, headers={"Content-Type": content_type, "Accept": "*/*"})
+
     async def get_dict(self, doc: Doc) -> Doc | None:
         """What is stored of the object a document names, or None when there is none, or no such kind."""
         try:
