@@ -26,12 +26,13 @@ class Message(Protocol):
 
 
 A = TypeVar("A")
+Given = TypeVar("Given", covariant=True)
 
 
-class Answer(Protocol[A]):
+class Answer(Protocol[Given]):
     """A message's class."""
 
-    def FromString(self, s: bytes) -> A: ...  # noqa: N802
+    def FromString(self, s: bytes) -> Given: ...  # noqa: N802
 
 
 class Metrics:
