@@ -26,13 +26,13 @@ class Message(Protocol):
 
 
 A = TypeVar("A")
-Given = TypeVar("Given", covariant=True)
+Given_co = TypeVar("Given_co", covariant=True)
 
 
-class Answer(Protocol[Given]):
+class Answer(Protocol[Given_co]):
     """A message's class."""
 
-    def FromString(self, s: bytes) -> Given: ...  # noqa: N802
+    def FromString(self, s: bytes) -> Given_co: ...  # noqa: N802
 
 
 class Metrics:
