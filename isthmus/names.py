@@ -14,6 +14,7 @@ MULTICLUSTER_NS = "linkerd-multicluster"
 VIZ_NS = "linkerd-viz"
 
 INBOUND_PORT = 4143
+CONTROL_PORT = 4190
 ADMIN_PORT = 4191
 DESTINATION_PORT = 8086
 POLICY_PORT = 8090
@@ -32,6 +33,8 @@ EXTENSION_LABEL = "linkerd.io/extension"
 CREATED_BY = "linkerd.io/created-by"
 CONFIG = "config.linkerd.io/"
 OPAQUE_PORTS_ANNOTATION = "config.linkerd.io/opaque-ports"
+TAP_ENABLED = "viz.linkerd.io/tap-enabled"
+TAP_DISABLED = "viz.linkerd.io/disable-tap"
 PART_OF_LABEL = "app.kubernetes.io/part-of"
 PART_OF = "isthmus"
 

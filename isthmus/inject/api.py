@@ -81,6 +81,7 @@ def _pod(pod: Doc, namespace: str, space: Mapping[str, str], mesh: meshes.Mesh) 
         owner=owner,
         ingress=verdict.mode == decide.INGRESS,
         inherited=decide.inherited(pod, space),
+        tap=decide.tappable(space),
     )
     notes = (
         *knobs.complaints(decide.annotations_of(pod), f"on {name}"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isthmus import knobs, names
+from isthmus import knobs, names, units
 from isthmus.errors import BadValue
 from isthmus.inject import shape
 
@@ -122,6 +122,16 @@ def opaque_ports(
         return namespace[names.OPAQUE_PORTS_ANNOTATION]
     listed = [port for port in defaults.split(",") if port.isdigit() and int(port) in declared]
     return ",".join(listed) or None
+
+
+def tappable(annotations: Mapping[str, str]) -> bool:
+    """Whether a pod or namespace with these annotations lets itself be tapped.
+
+    Raises:
+        BadValue: the annotation that says so holds neither true nor false.
+    """
+    said = annotations.get(names.TAP_DISABLED)
+    return said is None or not units.flag(said, key=f"annotation {names.TAP_DISABLED}")
 
 
 def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:

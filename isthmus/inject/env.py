@@ -25,13 +25,14 @@ class Facts:
     """What of a pod its proxy's environment needs.
 
     `local` names the planes (identity, destination, policy) that run in this very pod: the proxy asks those on loopback, in clear.
-    `ports` are the TCP ports the containers declare.
+    `ports` are the TCP ports the containers declare. `tap`: the mesh's tap service may look at its requests.
     """
 
     ports: tuple[int, ...] = ()
     ingress: bool = False
     first_container: str = ""
     local: frozenset[str] = frozenset()
+    tap: bool = False
 
 
 def environment(mesh: meshes.Mesh, chosen: knobs.Settings, facts: Facts) -> list[Doc]:
@@ -115,6 +116,8 @@ def _planes(mesh: meshes.Mesh, facts: Facts) -> list[tuple[str, str]]:
         rows.append((f"{plane.upper()}_SVC_ADDR", f"{host}:{port}"))
         if not near:
             rows.append((f"{plane.upper()}_SVC_NAME", mesh.identity(account)))
+    if facts.tap:
+        rows.append(("TAP_SVC_NAME", mesh.tap_identity))
     return [
         *rows,
         ("CONTROL_STREAM_INITIAL_TIMEOUT", "3s"),

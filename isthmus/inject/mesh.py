@@ -27,7 +27,13 @@ class Mesh:
     cluster_domain: str = names.CLUSTER_DOMAIN
     cluster_networks: str = names.CLUSTER_NETWORKS
     firewall_mode: str = "auto"
+    tap: bool = True
     defaults: knobs.Settings = field(default_factory=knobs.Settings)
+
+    @property
+    def tap_identity(self) -> str:
+        """Who alone may tap proxies: the viz extension's tap service, installed or not."""
+        return names.identity("tap", names.VIZ_NS, self.control_ns, self.trust_domain)
 
     @property
     def anchors_digest(self) -> str:
@@ -78,5 +84,6 @@ def from_values(values: Mapping[str, Any], anchors: str, *, control_ns: str) -> 
         cluster_domain=str(values.get("clusterDomain") or names.CLUSTER_DOMAIN),
         cluster_networks=str(values.get("clusterNetworks") or names.CLUSTER_NETWORKS),
         firewall_mode=mode,
+        tap=values.get("tap") is not False,
         defaults=knobs.overlay(base, texts, where),
     )

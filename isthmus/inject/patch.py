@@ -57,11 +57,13 @@ def injected(
     ingress: bool = False,
     local: frozenset[str] = frozenset(),
     inherited: Mapping[str, str] | None = None,
+    tap: bool = True,
     created_by: str = "proxy-injector",
 ) -> Doc:
     """`pod` (metadata and spec) with the proxy in it.
 
-    `local` names the planes that run in this pod; `inherited` are annotations it takes over from its namespace.
+    `local` names the planes that run in this pod; `inherited` are annotations it takes over from its namespace;
+    `tap` is whether that lets its pods be tapped.
     An empty `namespace` (YAML that names none) leaves its label out.
     """
     made = copy.deepcopy(dict(pod))
@@ -69,7 +71,8 @@ def injected(
     native = chosen.proxy_enable_native_sidecar
     ports = tuple(sorted(decide.declared_ports(spec)))
     first = shape.text((shape.rows(spec, "containers") or [{}])[0], "name")
-    facts = env.Facts(ports=ports, ingress=ingress, first_container=first, local=local)
+    tap = tap and mesh.tap and decide.tappable(decide.annotations_of(pod))
+    facts = env.Facts(ports=ports, ingress=ingress, first_container=first, local=local, tap=tap)
     proxy = parts.proxy_container(mesh, chosen, facts, native=native)
     before = [parts.init_container(mesh, chosen), *([proxy] if native else [])]
     spec["initContainers"] = [*before, *shape.rows(spec, "initContainers")]
@@ -83,6 +86,8 @@ def injected(
     notes[names.CREATED_BY] = f"isthmus/{created_by} {isthmus.__version__}"
     notes[PROXY_VERSION] = chosen.proxy_version or mesh.tag
     notes[ANCHORS_DIGEST] = mesh.anchors_digest
+    if tap:
+        notes[names.TAP_ENABLED] = "true"
     if not native:
         # The proxy stands first so that its hook holds the others back; `kubectl logs` and `exec` should still mean the application.
         notes.setdefault(DEFAULT_CONTAINER, first)

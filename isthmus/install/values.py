@@ -116,6 +116,9 @@ class Values:
         "type of the gateway's Service",
     )
     mirror_replicas: int = _row("mirrorReplicas", _count, "1", "replicas of the service mirror")
+    tap: bool = _row(
+        "tap", _flag, "true", "whether proxies may be tapped: only by the tap service of the viz extension"
+    )
     proxy: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

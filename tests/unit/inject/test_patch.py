@@ -1,6 +1,7 @@
 """What an injected pod holds, that taking it out gives the pod back, and that the JSON patch makes exactly it."""
 
 import copy
+import dataclasses
 
 import jsonpatch
 import pytest
@@ -166,3 +167,20 @@ def test_the_patch_makes_exactly_the_new_document(before, after):
 
 def test_nothing_changed_is_no_patch():
     assert patch.operations(b.pod(), b.pod()) == []
+
+
+@pytest.mark.parametrize(
+    ("mesh", "notes", "space", "tapped"),
+    [
+        pytest.param(b.MESH, {}, True, True, id="usual"),
+        pytest.param(dataclasses.replace(b.MESH, tap=False), {}, True, False, id="off for the mesh"),
+        pytest.param(b.MESH, {}, False, False, id="the namespace opts out"),
+        pytest.param(b.MESH, {"viz.linkerd.io/disable-tap": "true"}, True, False, id="the pod opts out"),
+        pytest.param(b.MESH, {"viz.linkerd.io/disable-tap": "false"}, True, True, id="the pod says that it does not"),
+    ],
+)
+def test_tap(mesh, notes, space, tapped):
+    got = patch.injected(b.pod({**b.on(), **notes}), mesh, b.settings(), namespace="shop", tap=space)
+    wanted = "tap.linkerd-viz.serviceaccount.identity.linkerd.cluster.local" if tapped else None
+    assert b.variables(got).get("TAP_SVC_NAME") == wanted
+    assert got["metadata"]["annotations"].get("viz.linkerd.io/tap-enabled") == ("true" if tapped else None)
