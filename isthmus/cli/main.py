@@ -4,7 +4,6 @@ A command's module is imported when its word is said, never before, so that `ist
 Never here: what a command does.
 """
 
-import importlib
 import os
 import sys
 import traceback
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from isthmus import errors
+from isthmus.cli import menu
 from isthmus.cli import scope as scopes
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inject": ("isthmus.cli.mesh:inject", "Mesh the workloads in YAML."),
     "uninject": ("isthmus.cli.mesh:uninject", "Take the mesh out of YAML."),
     "check": ("isthmus.cli.checks:check", "Is the mesh well? What to do where it is not."),
+    "list": ("isthmus.cli.see.pods:listed", "Meshed pods, and whether their requests can be tapped."),
     "link": ("isthmus.cli.clusters:link", "Let one cluster call the exported Services of another."),
     "unlink": ("isthmus.cli.clusters:unlink", "Take a link away, with all it made."),
     "multicluster": ("isthmus.cli.multicluster:multicluster", "Links, gateways and credentials one by one."),
@@ -37,40 +38,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
 HIDDEN = frozenset({"control"})
 
 
-class Menu(click.Group):
-    """A group whose commands are rows of a table, imported when called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [word for word in COMMANDS if word not in HIDDEN]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        row = COMMANDS.get(cmd_name)
-        if row is None:
-            return None
-        module, _, attribute = row[0].partition(":")
-        found: Any = getattr(importlib.import_module(module), attribute)
-        return found
+class Root(menu.Menu):
+    """The whole program: a reader that leaves is no failure of it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             outcome = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            return _let_go()
+            return menu.let_go()
         return outcome
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(word, COMMANDS[word][1]) for word in self.list_commands(ctx)])
 
-
-def _let_go() -> int:
-    """`isthmus install | head`: the reader has enough, which is no failure. Python would complain once more when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
-
-
-@click.group(cls=Menu, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, rows=COMMANDS, hidden_words=HIDDEN, context_settings={"help_option_names": ["-h", "--help"]})
 @scopes.options
 @click.pass_context
 def root(
@@ -113,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:
-        return _let_go()
+        return menu.let_go()
     return outcome if isinstance(outcome, int) else 0
 
 

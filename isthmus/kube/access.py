@@ -72,20 +72,40 @@ def load(context: str | None = None, kubeconfig: str | None = None, *, env: Mapp
     Raises:
         IsthmusError: no such context (its hint lists those there are), or nothing to read.
     """
+    docs, source = _documents(kubeconfig, env)
+    if docs:
+        return pick(merge(docs), context, source=source)
+    if context is None and (ACCOUNT / "token").is_file() and env.get("KUBERNETES_SERVICE_HOST"):
+        return in_cluster(ACCOUNT, env)
+    raise IsthmusError(
+        f"no kubeconfig at {source}, and this is no pod", hint="set KUBECONFIG, or give --kubeconfig and --context"
+    )
+
+
+def contexts(kubeconfig: str | None = None, *, env: Mapping[str, str] = os.environ) -> list[str]:
+    """The names of all contexts there are, the current one first.
+
+    Raises:
+        IsthmusError: there is no kubeconfig.
+    """
+    docs, source = _documents(kubeconfig, env)
+    if not docs:
+        raise IsthmusError(f"no kubeconfig at {source}", hint="set KUBECONFIG, or give --kubeconfig")
+    merged = merge(docs)
+    known = _named(merged, "contexts", "context", source)
+    return sorted(known, key=lambda name: (name != merged.get("current-context"), name))
+
+
+def _documents(kubeconfig: str | None, env: Mapping[str, str]) -> tuple[list[Doc], str]:
+    """The kubeconfigs that are there, and where they were looked for."""
     home = pathlib.Path(env.get("HOME") or "/")
     listed = [p for p in env.get("KUBECONFIG", "").split(os.pathsep) if p]
     paths = [pathlib.Path(p).expanduser() for p in ([kubeconfig] if kubeconfig else listed)]
     if kubeconfig and not paths[0].is_file():
         raise IsthmusError(f"kubeconfig {kubeconfig!r} is not a file", hint="give --kubeconfig ~/.kube/config")
     found = [p for p in paths or [home / ".kube" / "config"] if p.is_file()]
-    if found:
-        return pick(merge([_read(p) for p in found]), context, source=", ".join(map(str, found)))
-    if context is None and (ACCOUNT / "token").is_file() and env.get("KUBERNETES_SERVICE_HOST"):
-        return in_cluster(ACCOUNT, env)
-    looked = os.pathsep.join(map(str, paths)) or str(home / ".kube" / "config")
-    raise IsthmusError(
-        f"no kubeconfig at {looked}, and this is no pod", hint="set KUBECONFIG, or give --kubeconfig and --context"
-    )
+    looked = ", ".join(map(str, found)) or os.pathsep.join(map(str, paths)) or str(home / ".kube" / "config")
+    return [_read(p) for p in found], looked
 
 
 def parse(text: str, *, source: str) -> Access:
