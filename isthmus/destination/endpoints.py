@@ -148,7 +148,9 @@ def zone_labels(zone: str, client_zone: str) -> Labels:
 def _pod_labels(pod: workload.Pod) -> Labels:
     labels = {"pod": pod.key.name, "serviceaccount": pod.account}
     if pod.owner:
-        labels[pod.owner[0]] = pod.owner[1]
+        kind, name = pod.owner
+        # `job` is Prometheus' own label, so dashboards know Kubernetes' by another name.
+        labels["k8s_job" if kind == "job" else kind] = name
     if pod.control_ns:
         labels["control_plane_ns"] = pod.control_ns
     if template := pod.labels.get("pod-template-hash"):

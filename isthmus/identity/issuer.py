@@ -38,6 +38,12 @@ class Issuer:
         """When the issuer's own certificate ends."""
         return self.chain[0].not_valid_after_utc
 
+    @property
+    def anchor_ends(self) -> datetime:
+        """When the anchor above it ends: of several that vouch for its chain the one that lasts longest, whether it is valid or not."""
+        above = [a for a in self.anchors if any(a == c or _signed(c, a) for c in self.chain)]
+        return max((a.not_valid_after_utc for a in above), default=self.ends)
+
     def path(self, now: datetime) -> tuple[x509.Certificate, ...]:
         """From the issuer to the anchor that vouches for it, anchor included; of several anchors the one that lasts longest.
 

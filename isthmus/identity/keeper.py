@@ -39,6 +39,10 @@ class Keeper:
         """Seconds until the issuer ends; 0 when there is none."""
         return (self.current.ends - self._now()).total_seconds() if self.current else 0.0
 
+    def anchor_ttl(self) -> float:
+        """Seconds until the trust anchor above the issuer ends; 0 when there is no issuer."""
+        return (self.current.anchor_ends - self._now()).total_seconds() if self.current else 0.0
+
     def look(self) -> None:
         """Read the files and take what is new and good; reading twice in a row sees one state of a Secret."""
         try:

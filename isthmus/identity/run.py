@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import pathlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from isthmus.errors import IsthmusError
 from isthmus.identity import api, events, keeper, review
 from isthmus.kube import access
 from isthmus.kube import client as kube
-from isthmus.serve import grpc, runtime
+from isthmus.serve import grpc, plane, runtime
 
 ADMIN_PORT = 9990
 ISSUER_DIR = "/var/run/linkerd/identity/issuer"
@@ -91,9 +91,7 @@ async def serve(process: runtime.Runtime, options: Options, client: kube.Client)
         teller.tell(account, "IssuedLeafCertificate", sentence, warning=False, now=_now())
 
     kept = keeper.Keeper(pathlib.Path(options.issuer_dir), pathlib.Path(options.roots_dir), on_issuer, _now)
-    prometheus_client.Gauge(
-        "issuer_cert_ttl_seconds", "Seconds until the issuer's certificate ends.", registry=process.registry
-    ).set_function(kept.ttl)
+    measure(process.registry, kept)
 
     async def ask(body: dict[str, Any]) -> dict[str, Any]:
         return await client.raw("POST", review.PATH, body)
@@ -117,6 +115,15 @@ async def serve(process: runtime.Runtime, options: Options, client: kube.Client)
     process.closing(server.stop)
     process.log.info("listening", address=options.address, lifetime=units.print_duration(options.lifetime))
     return server
+
+
+def measure(registry: prometheus_client.CollectorRegistry, kept: keeper.Keeper) -> None:
+    """Gauges, read when asked."""
+    rows: list[tuple[str, str, Callable[[], float]]] = [
+        ("issuer_cert_ttl_seconds", "Seconds until the issuer's certificate ends.", kept.ttl),
+        ("trust_anchor_ttl_seconds", "Seconds until the trust anchor above the issuer ends.", kept.anchor_ttl),
+    ]
+    plane.gauges(registry, rows)
 
 
 async def _rights(client: kube.Client, process: runtime.Runtime, allowed: asyncio.Event) -> None:

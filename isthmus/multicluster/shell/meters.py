@@ -48,8 +48,10 @@ class Meters:
         self._enabled.labels(cluster).set(int(on))
 
     def alive(self, cluster: str, health: gateway.Health) -> None:
-        """No series while unknown: a 0 would be a claim."""
-        if health is not gateway.Health.UNKNOWN:
+        """No series while unknown: a 0 would be a claim, and so would what was true of other addresses."""
+        if health is gateway.Health.UNKNOWN:
+            self._alive.remove_by_labels({_LABEL: cluster})
+        else:
             self._alive.labels(cluster).set(int(health is gateway.Health.ALIVE))
 
     def probe(self, cluster: str, reply: gateway.Reply) -> None:

@@ -142,6 +142,7 @@ class Mirror:
                 if isinstance(error, target.SameCluster):
                     self._valid = status.Fact(False, "Refused", f"{error.sentence}; {error.hint}")
                 self._say_reach(status.Fact(False, "Unreachable", words))
+                self._say_age()
                 wait = min(30.0, wait * 2)
                 await shared.either(self._reconnect, wait * self.shared.dice.uniform(0.75, 1.25))
                 continue
@@ -185,12 +186,17 @@ class Mirror:
         """Returns when another session is due; asks now and then whether the target is still there, and tells."""
         while self._session and not self._reconnect.is_set() and not task.done():
             await shared.either(self._reconnect, CHECK * self.shared.dice.uniform(0.8, 1.2))
-            self.shared.meters.age(self.link.cluster, self._session.age())
+            self._say_age()
             try:
                 await self._session.check()
                 self._say_reach(status.Fact(True, "Connected"))
             except IsthmusError as error:
                 self._say_reach(status.Fact(False, "Unreachable", f"{error.sentence}; what stands is kept"))
+
+    def _say_age(self) -> None:
+        """While a better session cannot be opened too: the old one's age must not seem to stand still."""
+        if self._session:
+            self.shared.meters.age(self.link.cluster, self._session.age())
 
     def _say_reach(self, fact: status.Fact) -> None:
         if fact != self._reach:

@@ -29,6 +29,13 @@ def test_a_meshed_pod():
     assert labels["control_plane_ns"] == "linkerd" and labels["pod_template_hash"] == "5d4"
 
 
+def test_a_pod_of_a_job():
+    worker = pod()
+    worker.metadata.ownerReferences[0].kind, worker.metadata.ownerReferences[0].name = "Job", "nightly"
+    labels = dict(only(known(service(), worker, slice_(endpoint("10.0.0.1", "web-a")), node())).labels)
+    assert labels["k8s_job"] == "nightly" and "job" not in labels, "`job` is Prometheus' own label"
+
+
 @pytest.mark.parametrize(
     "changes, identity, hint, tunnel",
     [

@@ -46,6 +46,14 @@ def test_both_schemes(play: Play, scheme: tuple[str, str]) -> None:
     assert (play.look(), play.keeper.ttl()) == (["IssuerUpdated"], 365 * 86400)
 
 
+def test_it_tells_how_long_the_anchor_above_the_issuer_lasts(play: Play) -> None:
+    (play.roots / "ca-bundle.crt").write_bytes(Authority("another", days=9000).pem + ROOT.pem)
+    assert play.keeper.anchor_ttl() == 0, "no issuer"
+    play.mount(ISSUER)
+    play.look()
+    assert play.keeper.anchor_ttl() == 3650 * 86400
+
+
 def test_nothing_mounted_then_mounted(play: Play) -> None:
     assert (play.look(), play.keeper.current, play.keeper.ttl()) == (["IssuerUpdateSkipped"], None, 0)
     play.mount(ISSUER)

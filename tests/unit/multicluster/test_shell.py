@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from isthmus import names
 from isthmus.errors import BadValue
-from isthmus.multicluster import objects, plan, world
+from isthmus.multicluster import gateway, objects, plan, world
 from isthmus.multicluster.shell import meters, survey, target, work
 from tests.unit.multicluster.sim import MIRROR, Sim, service
 
@@ -184,8 +184,6 @@ def page(*millis: float) -> str:
 
 
 def target_reply(millis: float):
-    from isthmus.multicluster import gateway
-
     return gateway.Reply(gateway.Outcome.SUCCESS, millis / 1000)
 
 
@@ -205,6 +203,15 @@ def test_median_latency(pages, expected):
 def test_row_of_a_link():
     said = {"conditions": [{"type": "GatewayAlive", "status": "True"}], "summary": {"mirrored": 7}}
     assert survey.row("west", said, []) == survey.Row("west", alive=True, services=7, latency=None)
+
+
+def test_a_gateway_that_is_unknown_again_claims_nothing():
+    made, registry = numbers()
+    shown = []
+    for health in (gateway.Health.UNKNOWN, gateway.Health.DEAD, gateway.Health.UNKNOWN, gateway.Health.ALIVE):
+        made.alive("west", health)
+        shown.append(registry.get_sample_value("gateway_alive", {"target_cluster_name": "west"}))
+    assert shown == [None, 0, None, 1]
 
 
 def test_a_link_that_goes_takes_its_series_along():
