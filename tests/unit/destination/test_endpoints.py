@@ -1,5 +1,7 @@
 """Which addresses a client gets, and how it is told to speak to them."""
 
+from typing import Any
+
 import pytest
 
 from isthmus import names
@@ -30,7 +32,7 @@ def test_a_meshed_pod():
 
 
 def test_a_pod_of_a_job():
-    worker = pod()
+    worker: Any = pod()
     worker.metadata.ownerReferences[0].kind, worker.metadata.ownerReferences[0].name = "Job", "nightly"
     labels = dict(only(known(service(), worker, slice_(endpoint("10.0.0.1", "web-a")), node())).labels)
     assert labels["k8s_job"] == "nightly" and "job" not in labels, "`job` is Prometheus' own label"

@@ -1,0 +1,17 @@
+"""The files of rules that a Prometheus is given. In: `recording`, `alerts.yml`. Out: texts by file name, for a ConfigMap or a folder.
+
+Never here: what a rule says.
+"""
+
+import importlib.resources
+
+from isthmus.install import manifest
+from isthmus.install.prometheus import recording
+
+RECORDING, ALERTS = "recording.yml", "alerts.yml"
+
+
+def rules() -> dict[str, str]:
+    """All files of rules, by name."""
+    alerts = importlib.resources.files("isthmus.install.prometheus").joinpath(ALERTS).read_text()
+    return {RECORDING: manifest.write([{"groups": recording.groups()}]).removeprefix("---\n"), ALERTS: alerts}
