@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("isthmus.cli.see.pods:listed", "Meshed pods, and whether their requests can be tapped."),
     "link": ("isthmus.cli.clusters:link", "Let one cluster call the exported Services of another."),
     "unlink": ("isthmus.cli.clusters:unlink", "Take a link away, with all it made."),
+    "dashboard": ("isthmus.cli.dashboard:dashboard", "All of it in a browser, of one cluster or several."),
     "multicluster": ("isthmus.cli.multicluster:multicluster", "Links, gateways and credentials one by one."),
     "lab": ("isthmus.cli.lab:lab", "Two real clusters on this machine."),
     "demo": ("isthmus.cli.demo:demo", "The main job, shown live."),

@@ -7,6 +7,7 @@ that holds them. Without any kubeconfig a pod's account is used. Never here: con
 
 import base64
 import binascii
+import dataclasses
 import difflib
 import os
 import pathlib
@@ -23,6 +24,8 @@ from isthmus.errors import BadValue, IsthmusError
 
 ACCOUNT = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE = "default"
+IN_CLUSTER = "in-cluster"
+"""What the context of a pod's own account is called."""
 SIZE_LIMIT = 4 * 1024 * 1024
 """Bytes of one kubeconfig; more is refused."""
 EXAMPLE = "contexts: [{name: east, context: {cluster: east, user: admin}}]"
@@ -45,6 +48,10 @@ class Access:
     @property
     def user(self) -> User:
         return self.config.user or User()
+
+    def as_user(self, token: str) -> "Access":
+        """The same cluster as whoever holds `token`; nothing of this access's own user is kept."""
+        return dataclasses.replace(self, config=self.config._replace(user=User(token=token)))
 
     def ca(self) -> bytes:
         """The cluster's trust as PEM; empty where public roots are meant."""
@@ -134,8 +141,8 @@ def in_cluster(account: pathlib.Path, env: Mapping[str, str]) -> Access:
     namespace = namespace_file.read_text().strip() if namespace_file.is_file() else DEFAULT_NAMESPACE
     cluster = Cluster(server=server, certificate_auth=str(account / "ca.crt"))
     user = User(token_file=str(account / "token"))
-    context = Context(cluster="in-cluster", user="in-cluster", namespace=namespace)
-    return Access("in-cluster", server, namespace, SingleConfig("in-cluster", context, cluster, user))
+    context = Context(cluster=IN_CLUSTER, user=IN_CLUSTER, namespace=namespace)
+    return Access(IN_CLUSTER, server, namespace, SingleConfig(IN_CLUSTER, context, cluster, user))
 
 
 def merge(docs: list[Doc]) -> Doc:

@@ -1,4 +1,4 @@
-"""HTTPS for webhooks: an ASGI application behind uvicorn, its certificate re-read when the files change.
+"""HTTP for processes of ours: an ASGI application behind uvicorn; for webhooks with a certificate that is re-read when its files change.
 
 In: an application, a folder with `tls.crt` and `tls.key` (a mounted Secret). Out: a server that never needs a restart for a new
 certificate; an unreadable new pair leaves the old one in place. Bodies are the application's to bound. Never here: what is answered.
@@ -7,16 +7,19 @@ certificate; an unreadable new pair leaves the old one in place. Bodies are the 
 import asyncio
 import contextlib
 import pathlib
+import socket
 import ssl
 from collections.abc import Generator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http import httptools_impl
 
 from isthmus.errors import IsthmusError
 
 POLL = 1.0
 GRACE = 3
+BREAK = "isthmus.break"
 CONNECTIONS = 512
 """Requests at once; more are answered with 503, which an API server retries."""
 
@@ -53,6 +56,38 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+class Breakable(httptools_impl.HttpToolsProtocol):
+    """A connection that an application can break off by the extension BREAK, so that a peer that reads nothing holds nothing."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {BREAK: {"now": self.transport.abort}}
+
+
+async def plain(app: Any, sock: socket.socket) -> None:
+    """Serve HTTP on a listening socket until cancelled, then answer what is under way for at most GRACE seconds."""
+    config = uvicorn.Config(
+        app,
+        http=Breakable,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=CONNECTIONS,
+        server_header=False,
+    )
+    server = _Server(config)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[sock]), name="serve")
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await asyncio.wait([serving], timeout=GRACE + 1)
 
 
 async def serve(app: Any, port: int, folder: pathlib.Path, log: Any, *, host: str = "0.0.0.0") -> None:

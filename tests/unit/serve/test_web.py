@@ -1,6 +1,7 @@
 """HTTPS whose certificate follows its files."""
 
 import asyncio
+import contextlib
 import pathlib
 import socket
 import ssl
@@ -84,3 +85,28 @@ async def test_a_bad_pair_leaves_the_old_one(port: int, tmp_path: pathlib.Path) 
 def test_no_pair_at_the_start_is_a_sentence(tmp_path: pathlib.Path) -> None:
     with pytest.raises(IsthmusError, match="cannot be used"):
         web.Certificate(tmp_path)
+
+
+@pytest.fixture
+async def plain_port() -> AsyncIterator[int]:
+    async def forever(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["extensions"][web.BREAK]["now"]()
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        serving = asyncio.get_running_loop().create_task(web.plain(forever, sock))
+        yield sock.getsockname()[1]
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+async def test_an_application_may_break_a_connection_off(plain_port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain_port)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    async with asyncio.timeout(2):
+        with contextlib.suppress(ConnectionResetError):
+            assert b"200 OK" in await reader.read(4096)
+            assert not await reader.read(4096)
+    writer.close()
+    with contextlib.suppress(ConnectionResetError):
+        await writer.wait_closed()
