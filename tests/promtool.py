@@ -1,28 +1,33 @@
-"""Prometheus' own judge of rules and configurations. In: texts. Out: what `promtool` says.
+"""Prometheus and its own judge of rules. In: texts. Out: what `promtool` says, or a running Prometheus.
 
-It is in Debian's package `prometheus`, which is unpacked into the cache that labs share; nothing is installed.
+Both are in Debian's package `prometheus`, which is unpacked into the cache that labs share; nothing is installed.
 """
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
-from collections.abc import Mapping
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from isthmus.lab import layout, needs, provision
 
 
 @functools.cache
-def program() -> str:
+def program(name: str = "promtool") -> str:
     cache = layout.cache_dir(os.environ)
     path = f"{needs.search()}:{cache / 'lab-deb/usr/bin'}"
-    if not shutil.which("promtool", path=path):
+    if not shutil.which(name, path=path):
         with provision.lock(cache, print):
             needs._unpack(["prometheus"], cache / "lab-deb", print)
-    return shutil.which("promtool", path=path) or "promtool"
+    return shutil.which(name, path=path) or name
 
 
 def ask(*words: str, cwd: pathlib.Path) -> str:
@@ -45,3 +50,55 @@ def play(folder: pathlib.Path, files: Mapping[str, str], test: Mapping[str, Any]
     whole = {"rule_files": list(files), "evaluation_interval": step, "tests": [{"interval": step, **test}]}
     (folder / "test.yml").write_text(json.dumps(whole))
     return ask("test", "rules", "test.yml", cwd=folder)
+
+
+class Prometheus:
+    """A real one on loopback that scrapes itself each second, with the files of rules in its folder."""
+
+    def __init__(
+        self, folder: pathlib.Path, files: Mapping[str, str], targets: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        jobs = {"prometheus": [f"127.0.0.1:{port}"], **(targets or {})}
+        config = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": list(files),
+            "scrape_configs": [
+                {"job_name": name, "static_configs": [{"targets": list(to)}]} for name, to in jobs.items()
+            ],
+        }
+        (folder / "prometheus.yml").write_text(json.dumps(config))
+        said = ask("check", "config", "prometheus.yml", cwd=folder)
+        assert said == "", said
+        words = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
+        with (folder / "log").open("w") as log:
+            self.child = subprocess.Popen([program("prometheus"), *words], cwd=folder, stdout=log, stderr=log)
+
+    def text(self, path: str) -> str:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def data(self, path: str) -> Any:
+        return json.loads(self.text(path))["data"]
+
+    def query(self, expr: str) -> list[dict[str, Any]]:
+        return self.data(f"/api/v1/query?{urllib.parse.urlencode({'query': expr})}")["result"]
+
+    def until(self, true: Callable[[], bool], what: str, limit: float = 30) -> None:
+        """Looks again and again; while it starts it answers nobody."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                if true():
+                    return
+            time.sleep(0.2)
+        raise TimeoutError(what)
+
+    def close(self) -> None:
+        self.child.terminate()
+        self.child.wait(30)

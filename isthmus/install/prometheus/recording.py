@@ -23,16 +23,16 @@ OWNERS = ("deployment", "statefulset", "daemonset", "replicaset", "replicationco
 WORKLOAD = ("cluster", "namespace", *OWNERS)
 POD = (*WORKLOAD, "pod")
 TARGET = ("dst_target_cluster", "dst_target_service", "dst_target_service_namespace")
-EDGE = (*WORKLOAD, "dst_namespace", "dst_service", *(f"dst_{owner}" for owner in OWNERS), *TARGET)
+BEHIND = tuple(f"dst_{owner}" for owner in OWNERS if owner != "cronjob")
+"""The workload behind an endpoint, which is known by its pod's own owner: of a CronJob that is the Job."""
+EDGE = (*WORKLOAD, "dst_namespace", "dst_service", *BEHIND, *TARGET)
 PARENT = tuple(f"parent_{part}" for part in ("group", "kind", "namespace", "name", "port", "section_name"))
 ROUTE = (*WORKLOAD, *PARENT, *(f"route_{part}" for part in ("group", "kind", "namespace", "name")))
 BACKEND = (*ROUTE, *(f"backend_{part}" for part in ("group", "kind", "namespace", "name", "port")))
 PROFILE = (*WORKLOAD, "direction", "dst", "rt_route")
-SERVER = (
-    *WORKLOAD,
-    *("srv_group", "srv_kind", "srv_name", "srv_port"),
-    *("route_group", "route_kind", "route_name", "authz_group", "authz_kind", "authz_name"),
-)
+SERVED = (*WORKLOAD, "srv_group", "srv_kind", "srv_name", "srv_port")
+BY_ROUTE = ("route_group", "route_kind", "route_name")
+BY_AUTHZ = ("authz_group", "authz_kind", "authz_name")
 
 OUTBOUND = '{direction="outbound"}'
 INBOUND = '{direction="inbound"}'
@@ -81,13 +81,12 @@ PROFILES = (
 )
 
 SERVERS = (
-    Rule("server", "response_total", SERVER, ("classification", "tls"), INBOUND),
-    Rule("server", "response_latency_ms_bucket", SERVER, ("le",), INBOUND),
-    *(
-        Rule("server", f"inbound_{protocol}_authz_{verdict}_total", SERVER, ("tls",))
-        for protocol in ("http", "tcp")
-        for verdict in ("allow", "deny")
-    ),
+    Rule("server", "response_total", SERVED, (*BY_ROUTE, *BY_AUTHZ, "classification", "tls"), INBOUND),
+    Rule("server", "response_latency_ms_bucket", SERVED, (*BY_ROUTE, *BY_AUTHZ, "le"), INBOUND),
+    Rule("server", "inbound_http_authz_allow_total", SERVED, (*BY_ROUTE, *BY_AUTHZ, "tls")),
+    Rule("server", "inbound_http_authz_deny_total", SERVED, (*BY_ROUTE, "tls")),
+    Rule("server", "inbound_tcp_authz_allow_total", SERVED, (*BY_AUTHZ, "tls")),
+    Rule("server", "inbound_tcp_authz_deny_total", SERVED, ("tls",)),
 )
 
 
