@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "edges": ("isthmus.cli.see.edges:edges", "Who is connected to whom, and is it mTLS."),
     "gateways": ("isthmus.cli.see.gateways:gateways", "The gateways of linked clusters, as Prometheus measured them."),
     "authz": ("isthmus.cli.see.authz:authz", "Who was let in by what, and what was refused."),
+    "profile": ("isthmus.cli.see.profile:profile", "A ServiceProfile to start from."),
     "list": ("isthmus.cli.see.pods:listed", "Meshed pods, and whether their requests can be tapped."),
     "link": ("isthmus.cli.clusters:link", "Let one cluster call the exported Services of another."),
     "unlink": ("isthmus.cli.clusters:unlink", "Take a link away, with all it made."),
