@@ -202,8 +202,13 @@ def data_plane_versions(seen: facts.Facts) -> finding.Finding:
 
 
 def unmeshed(seen: facts.Facts) -> finding.Finding | None:
-    """Pods of the extension that should be meshed and are not."""
-    pods = (p for p in seen.own_pods if _space(p) == names.MULTICLUSTER_NS and not _ended(p))
+    """Pods of the multicluster extension that should be meshed and are not."""
+    return bare_pods(seen, names.MULTICLUSTER_NS)
+
+
+def bare_pods(seen: facts.Facts, space: str) -> finding.Finding:
+    """Pods of one of our namespaces that should be meshed and are not."""
+    pods = (p for p in seen.own_pods if _space(p) == space and not _ended(p))
     bare = (p for p in pods if _notes(p).get(names.INJECT) == decide.ENABLED and not _has_proxy(p))
     return finding.each(f"{_pod(p)} should have a proxy and has none" for p in bare)
 

@@ -15,6 +15,7 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret, Servi
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from isthmus import names
+from isthmus.check import measured
 from isthmus.errors import IsthmusError
 from isthmus.inject import mesh, shape
 from isthmus.install import core, state
@@ -53,7 +54,7 @@ class Target:
 class Facts:
     """One look at one cluster. `error` is why it could not be looked at; then nothing else is filled in.
 
-    `versions` are those at which each definition is served, whoever's it is.
+    `versions` are those at which each definition is served, whoever's it is. `viz` is None where that extension is not installed.
     """
 
     context: str
@@ -81,6 +82,7 @@ class Facts:
     mirrors: Sequence[Service] = ()
     slices: Sequence[EndpointSlice] = ()
     refused: frozenset[str] = frozenset()
+    viz: measured.Viz | None = None
 
 
 async def gather(
@@ -149,7 +151,8 @@ async def _whole(
         client.raw("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"),
     )
     spaces = await client.list(Namespace)
-    ours = (control_ns, names.MULTICLUSTER_NS)
+    ours = (control_ns, names.MULTICLUSTER_NS, names.VIZ_NS)
+    viz = await measured.gather(client, now) if names.VIZ_NS in {_name(one) for one in spaces} else None
     deployments = [one for space in ours for one in await client.list(Deployment, space)]
     own = [one for space in ours for one in await client.list(Pod, space)]
     meshed = await client.list(Pod, None, {names.CONTROL_PLANE_NS_LABEL: control_ns}) if proxy else []
@@ -189,6 +192,7 @@ async def _whole(
         targets={_name(link): target for link, target in zip(links, targets, strict=True)},
         mirrors=mirrors,
         slices=slices,
+        viz=viz,
     )
 
 

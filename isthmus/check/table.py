@@ -5,11 +5,12 @@ Pure. Never here: how a check judges (see `core`, `multicluster`), printing.
 
 from collections.abc import Iterable, Sequence
 
-from isthmus.check import core, facts, finding, multicluster
+from isthmus.check import core, facts, finding, multicluster, viz
 from isthmus.check.finding import Check
 
 API, PRE, EXISTENCE, IDENTITY = "kubernetes-api", "pre-installation", "isthmus-existence", "isthmus-identity"
 WEBHOOK, DATA_PLANE, MULTICLUSTER = "isthmus-webhook", "isthmus-data-plane", "isthmus-multicluster"
+VIZ = "isthmus-viz"
 
 FIRST: tuple[Check, ...] = (
     Check(
@@ -227,12 +228,57 @@ LINKED: tuple[Check, ...] = (
         multicluster.mirrors_owned,
     ),
 )
-ALL: tuple[Check, ...] = (*FIRST, *BEFORE, *MAIN, *PROXIES, *LINKED)
+VIZ_THERE = Check(
+    "viz-installed", VIZ, "the viz extension is installed", "isthmus viz install --apply", viz.there, fatal=True
+)
+MEASURED: tuple[Check, ...] = (
+    Check(
+        "viz-ready",
+        VIZ,
+        "the viz extension's Deployments are ready",
+        "isthmus viz install --apply brings them back; kubectl -n linkerd-viz describe pods",
+        viz.ready,
+    ),
+    Check(
+        "viz-meshed",
+        VIZ,
+        "its pods have their proxies",
+        "kubectl -n linkerd-viz rollout restart deploy",
+        viz.meshed,
+    ),
+    Check(
+        "viz-prometheus",
+        VIZ,
+        "the metrics API answers, and Prometheus answers it",
+        "kubectl -n linkerd-viz logs deploy/metrics-api; of another Prometheus: isthmus viz install --set prometheusUrl=...",
+        viz.answers,
+    ),
+    Check(
+        "viz-scraped",
+        VIZ,
+        "Prometheus reads every proxy",
+        "is port 4191 of these pods in Prometheus's reach? its page /targets says why not",
+        viz.scraped,
+    ),
+    Check(
+        "viz-tap-served",
+        VIZ,
+        "the API server reaches the tap service",
+        "kubectl describe apiservice v1alpha1.tap.linkerd.io; isthmus viz install --apply renews its certificate",
+        viz.tap_served,
+    ),
+)
+ALL: tuple[Check, ...] = (*FIRST, *BEFORE, *MAIN, *PROXIES, *LINKED, VIZ_THERE, *MEASURED)
 
 
 def chosen(*, pre: bool, proxy: bool) -> Sequence[Check]:
     """The checks of one run: before an installation, or of one; `proxy` adds those of the data plane."""
-    return (*FIRST, *BEFORE) if pre else (*FIRST, *MAIN, *(PROXIES if proxy else ()), *LINKED)
+    return (*FIRST, *BEFORE) if pre else (*FIRST, *MAIN, *(PROXIES if proxy else ()), *LINKED, *MEASURED)
+
+
+def of_viz() -> Sequence[Check]:
+    """The checks of the viz extension alone."""
+    return (*FIRST, VIZ_THERE, *MEASURED)
 
 
 def judge(checks: Iterable[Check], seen: facts.Facts) -> list[finding.Result]:

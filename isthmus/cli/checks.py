@@ -1,4 +1,4 @@
-"""`isthmus check`. In: a Scope, flags. Out: a list of √, ‼ and × with hints; exit code 1 when something fails.
+"""`isthmus check` and `isthmus viz check`. In: a Scope, flags. Out: a list of √, ‼ and × with hints; exit code 1 when something fails.
 
 Never here: what is checked (see `isthmus.check.table`).
 """
@@ -7,7 +7,8 @@ import asyncio
 import datetime as dt
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -23,33 +24,48 @@ AGAIN = 1.0
 """Seconds between two looks while --wait lasts."""
 
 
+def _flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of every word that checks."""
+    command = click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(["table", "short", "json"]),
+        default="table",
+        show_default=True,
+        help="short: only what is not well.",
+    )(command)
+    return click.option(
+        "--wait",
+        default="10s",
+        show_default=True,
+        metavar="TIME",
+        help="How long something may take to become well; 0 looks once.",
+    )(command)
+
+
 @click.command()
 @click.option("--pre", is_flag=True, help="Before an installation: could it be made?")
 @click.option("--proxy", is_flag=True, help="Look at every meshed pod too.")
-@click.option(
-    "--wait",
-    default="10s",
-    show_default=True,
-    metavar="TIME",
-    help="How long something may take to become well; 0 looks once.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "form",
-    type=click.Choice(["table", "short", "json"]),
-    default="table",
-    show_default=True,
-    help="short: only what is not well.",
-)
+@_flags
 @scopes.flags
 def check(*, pre: bool, proxy: bool, wait: str, form: str, scope: scopes.Scope) -> int:
     """Is the mesh well? What to do where it is not. Exits with 1 when a check fails, with 0 for warnings."""
+    return _run(scope, table.chosen(pre=pre, proxy=proxy), wait, form, pre=pre, proxy=proxy)
+
+
+@click.command("check")
+@_flags
+@scopes.flags
+def of_viz(*, wait: str, form: str, scope: scopes.Scope) -> int:
+    """Is the viz extension well? What to do where it is not. Exits with 1 when a check fails, with 0 for warnings."""
+    return _run(scope, table.of_viz(), wait, form, pre=False, proxy=False)
+
+
+def _run(scope: scopes.Scope, checks: Sequence[finding.Check], wait: str, form: str, *, pre: bool, proxy: bool) -> int:
     seconds = units.duration(wait, key="--wait", example='"30s"')
     where = access.load(scope.context, scope.kubeconfig)
-    results = asyncio.run(
-        _look(where, scope, table.chosen(pre=pre, proxy=proxy), pre=pre, proxy=proxy, seconds=seconds)
-    )
+    results = asyncio.run(_look(where, scope, checks, pre=pre, proxy=proxy, seconds=seconds))
     click.echo(_json(results) if form == "json" else _text(results, short=form == "short"))
     return 1 if failed(results) else 0
 

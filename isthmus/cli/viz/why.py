@@ -124,7 +124,7 @@ async def _lost(cluster: several.Cluster, space: str) -> bool:
 
 async def _age(cluster: several.Cluster, space: str) -> float | None:
     try:
-        pods = await cluster.client.list(Pod, space or None, {names.CONTROL_PLANE_NS_LABEL: names.CONTROL_NS})
+        pods = await cluster.client.list(Pod, space or None, names.CONTROL_PLANE_NS_LABEL)
     except IsthmusError:
         return None
     now = dt.datetime.now(dt.UTC)

@@ -19,13 +19,14 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 
 import isthmus
 from isthmus import names
-from isthmus.check import facts, finding, table
+from isthmus.check import facts, finding, measured, table
 from isthmus.cli import checks
 from isthmus.install import anchor, core, values
 from isthmus.kube import crds, store
 from tests.unit.install import builders as b
 
 MC = names.MULTICLUSTER_NS
+VIZ = names.VIZ_NS
 
 
 def deployment(namespace, name, wanted=1, ready=1) -> Deployment:
@@ -116,7 +117,7 @@ WELL = facts.Facts(
     hook=hook(),
     hook_certificate=b.webhook().certificate,
     spaces=frozenset({"linkerd", MC}),
-    deployments={store.key_of(d): d for d in [*PLANES, *EXTENSION]},
+    deployments={store.key_of(d): d for d in [*PLANES, *EXTENSION, deployment(VIZ, "metrics-api")]},
     own_pods=[pod("linkerd-identity-1", "linkerd"), pod("linkerd-gateway-1", MC, notes={names.INJECT: "enabled"})],
     meshed_pods=[pod("web-1")],
     gateway=service("linkerd-gateway", MC),
@@ -125,6 +126,7 @@ WELL = facts.Facts(
     targets={"west": facts.Target(anchors=b.certificates().anchors)},
     mirrors=[mirror()],
     slices=[served()],
+    viz=measured.Viz(tap=""),
 )
 
 
@@ -329,6 +331,36 @@ LATER = b.NOW + dt.timedelta(days=320)
             id="a mirror that is not ready",
         ),
         pytest.param({"mirrors": [mirror("south")]}, "mirror-orphans", "warn", "no Link", id="an orphan"),
+        pytest.param({"viz": None}, "viz-installed", "fail", "linkerd-viz is missing", id="no viz extension"),
+        pytest.param(
+            {"deployments": without((VIZ, "metrics-api"))}, "viz-ready", "fail", "is missing", id="no metrics API"
+        ),
+        pytest.param(
+            {"deployments": replaced(deployment(VIZ, "prometheus", 1, 0))},
+            "viz-ready",
+            "fail",
+            "0/1",
+            id="no Prometheus",
+        ),
+        pytest.param(
+            {"own_pods": [pod("m", VIZ, proxy=False, notes={names.INJECT: "enabled"})]},
+            "viz-meshed",
+            "fail",
+            "has none",
+            id="a bare metrics API",
+        ),
+        pytest.param(
+            {"viz": measured.Viz(error="not ready")}, "viz-prometheus", "fail", "not ready", id="a silent metrics API"
+        ),
+        pytest.param(
+            {"viz": measured.Viz(bad=["no road to it"])}, "viz-prometheus", "fail", "no road", id="Prometheus is away"
+        ),
+        pytest.param(
+            {"viz": measured.Viz(unread=["shop/web-1"])}, "viz-scraped", "warn", "pod shop/web-1", id="an unread proxy"
+        ),
+        pytest.param(
+            {"viz": measured.Viz(tap="no route")}, "viz-tap-served", "fail", "no route", id="tap is out of reach"
+        ),
     ],
 )
 def test_what_is_not_well_is_said(changes, check, verdict, said):
