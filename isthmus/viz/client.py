@@ -64,4 +64,5 @@ def told(error: kube.ApiError, context: str) -> IsthmusError:
         return IsthmusError(
             f"the metrics API of cluster {context!r} is not ready", hint=f"isthmus check --context {context}"
         )
-    return IsthmusError(f"the metrics API of cluster {context!r}: {error.sentence}")
+    look = f"isthmus viz check --context {context}" if error.status == 424 else ""
+    return IsthmusError(f"the metrics API of cluster {context!r}: {error.sentence}", hint=look)

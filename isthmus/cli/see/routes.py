@@ -71,17 +71,22 @@ def _row(resource: str, one: pb.RouteTable.Row, *, outbound: bool) -> table.Row:
 def layout(found: Sequence[table.Row], *, wide: bool) -> list[table.Table]:
     """A table for each resource; where there are several, each is headed by its name."""
     asked = list(dict.fromkeys(row["resource"] for row in found))
-    columns: list[table.Column] = [table.text("ROUTE", "route"), table.text("SERVICE", "authority")]
-    if wide:
-        for way in ("effective", "actual"):
-            columns.append(table.share(f"{way.upper()}_SUCCESS", f"{way}_success"))
-            columns.append(table.number(f"{way.upper()}_RPS", f"{way}_rps", "{:.1f}rps"))
-        columns += table.latencies()
-    else:
-        columns += table.golden()
     return [
         table.Table(
-            columns, [row for row in found if row["resource"] == one], f"==> {one} <==" if len(asked) > 1 else ""
+            columns(wide=wide),
+            [row for row in found if row["resource"] == one],
+            f"==> {one} <==" if len(asked) > 1 else "",
         )
         for one in asked
     ]
+
+
+def columns(*, wide: bool) -> list[table.Column]:
+    """ROUTE, SERVICE, then what the caller saw; wide adds what was sent."""
+    made = [table.text("ROUTE", "route"), table.text("SERVICE", "authority")]
+    if not wide:
+        return [*made, *table.golden()]
+    for way in ("effective", "actual"):
+        made.append(table.share(f"{way.upper()}_SUCCESS", f"{way}_success"))
+        made.append(table.number(f"{way.upper()}_RPS", f"{way}_rps", "{:.1f}rps"))
+    return [*made, *table.latencies()]

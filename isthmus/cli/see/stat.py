@@ -15,7 +15,7 @@ from isthmus.errors import BadValue
 from isthmus.rpc import viz_pb2 as pb
 
 StatRow = pb.StatTable.PodGroup.Row
-_POLICY = ("server", "serverauthorization", "authorizationpolicy", "httproute")
+_POLICY = ("server", "serverauthorization", "authorizationpolicy", "httproute", "grpcroute")
 _EXPLAINED = 3
 
 
@@ -160,7 +160,7 @@ def columns(kind: str, found: Sequence[table.Row], view: flags.View, *, prefix: 
     made.append(table.Column("NAME", lambda row: before + row["name"]))
     if kind == "pod":
         made.append(table.text("STATUS", "status"))
-    if kind == "httproute":
+    if kind in ("httproute", "grpcroute"):
         made.append(table.text("SERVER", "server"))
     if any("leaf" in row for row in found):
         made += [table.text(head, head.lower()) for head in ("APEX", "LEAF", "WEIGHT")]

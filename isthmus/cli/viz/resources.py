@@ -24,9 +24,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "replicaset": ("rs", "replicasets"),
     "replicationcontroller": ("rc", "replicationcontrollers"),
     "server": ("srv", "servers"),
-    "serverauthorization": ("saz", "serverauthorizations"),
-    "authorizationpolicy": ("authzpolicy", "authorizationpolicies"),
-    "httproute": ("httproutes",),
+    "serverauthorization": ("saz", "serverauthz", "serverauthorizations"),
+    "authorizationpolicy": ("ap", "authzpolicy", "authorizationpolicies"),
+    "httproute": ("hr", "httproutes"),
+    "grpcroute": ("grpcroutes",),
     "authority": ("au", "authorities"),
     "all": (),
 }

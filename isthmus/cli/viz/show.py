@@ -116,13 +116,13 @@ async def _again(view: flags.View, look: Callable[[], Awaitable[Picture]]) -> No
         with _screen(resized):
             while True:
                 last = await _tried(look)
-                for _ in range(int(PAUSE / 0.1)):
+                clock = asyncio.get_running_loop().time
+                end = clock() + PAUSE
+                while (left := end - clock()) > 0:
                     _draw(view, last)
                     resized.clear()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(resized.wait(), PAUSE)
-                        continue
-                    break
+                        await asyncio.wait_for(resized.wait(), left)
     finally:
         _print(view, last)
 

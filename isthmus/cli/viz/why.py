@@ -21,7 +21,7 @@ from isthmus.viz import client as viz
 YOUNG = 30.0
 """Seconds after which Prometheus has read a proxy twice, which a rate needs."""
 SHOWN = 5
-BARE = ("service", "server", "serverauthorization", "authorizationpolicy", "httproute", "authority")
+BARE = ("service", "server", "serverauthorization", "authorizationpolicy", "httproute", "grpcroute", "authority")
 """Kinds that own no pods."""
 
 

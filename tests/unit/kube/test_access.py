@@ -118,3 +118,16 @@ def test_inside_a_pod(tmp_path: pathlib.Path, host: str, server: str) -> None:
     (tmp_path / "namespace").write_text("linkerd\n")
     found = access.in_cluster(tmp_path, {"KUBERNETES_SERVICE_HOST": host})
     assert (found.server, found.namespace, found.user.token_file) == (server, "linkerd", str(tmp_path / "token"))
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [(("west", "east"), ["west", "east"]), (("east", "west"), ["east", "west"]), (("west",), ["west"])],
+)
+def test_all_contexts_the_current_one_first(home: pathlib.Path, files: tuple[str, ...], found: list[str]) -> None:
+    assert access.contexts(env=env(home, *files)) == found
+
+
+def test_no_contexts_without_a_kubeconfig(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(IsthmusError, match="no kubeconfig"):
+        access.contexts(env={"HOME": str(tmp_path)})

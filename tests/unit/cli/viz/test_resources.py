@@ -1,5 +1,6 @@
 """Words for resources, as people type them."""
 
+import click
 import pytest
 
 from isthmus.cli.viz import resources
@@ -47,3 +48,13 @@ def test_refusals_say_what_to_write(line, says):
 
 def test_short_words_read_back():
     assert all(resources.kind_of(resources.short(kind)) == kind for kind in resources.WORDS)
+
+
+@pytest.mark.parametrize(
+    ("begun", "words"),
+    [("dep", ["deploy", "deployment", "deployments"]), ("st", ["statefulset", "statefulsets", "sts"]), ("x", [])],
+)
+def test_the_shell_completes_words(begun, words):
+    word = click.Argument(["word"])
+    found = resources.Word().shell_complete(click.Context(click.Command("stat")), word, begun)
+    assert [item.value for item in found] == words
