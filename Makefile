@@ -3,7 +3,8 @@
 #   make test          every tier of tests, as CI runs them                      make check       lint, types, layers, budgets
 #   make proxy         proxy/target/release/isthmus-proxy and isthmus-init       make images      OCI archives for the nodes
 #   make lab-binaries  Kubernetes for the lab, compiled once                     make bench       the proxies beside HAProxy and Envoy
-#   make clean         what was built in this folder                             make fuzz       parsers of strangers' bytes, SECONDS each
+#   make web           the dashboard's page, built into isthmus/dashboard/page    make fuzz       parsers of strangers' bytes, SECONDS each
+#   make clean         what was built in this folder
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -16,6 +17,8 @@ PY := $(VENV)/bin/python
 ISTHMUS := $(PY) -m isthmus
 RUST := $(shell find proxy -name '*.rs' -not -path 'proxy/target/*' 2>/dev/null) $(wildcard proxy/Cargo.* proxy/*/Cargo.toml)
 BINARIES := proxy/target/release/isthmus-proxy
+WEB := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -name shapes.ts 2>/dev/null)
+PAGE := isthmus/dashboard/page/index.html
 
 # sudo's PATH knows neither the caller's Rust nor Go's usual folder. Only the toolchain is taken from the caller's home; what is fetched
 # and built goes to root's own caches, so that nothing in the caller's home becomes root's.
@@ -27,10 +30,10 @@ export RUSTUP_HOME := $(CALLER)/.rustup
 endif
 endif
 
-.PHONY: help demo demo-down test fuzz bench check proxy lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
+.PHONY: help demo demo-down test fuzz bench check proxy web lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 $(VENV)/.ready: requirements/dev.txt
 	@PYTHON=$(PYTHON) tools/needs setup python
@@ -68,11 +71,17 @@ $(BINARIES): $(RUST) | needs-rust
 
 proxy: $(BINARIES)
 
+$(PAGE): $(WEB) isthmus/dashboard/shapes.py isthmus/dashboard/shapes_more.py tools/gen_shapes.py tools/build_page | $(VENV)/.ready $(VENV)/.rpc
+	@echo "== web: the dashboard's page"
+	@tools/build_page
+
+web: $(PAGE)
+
 lab-binaries: setup
 	@echo "== lab: Kubernetes in one binary (about 5 minutes the first time, then cached)"
 	@$(ISTHMUS) lab build
 
-images: setup proxy lab-binaries
+images: setup proxy lab-binaries $(if $(wildcard web/package.json),web)
 	@echo "== images: control, proxy, demo"
 	@$(ISTHMUS) lab images
 
@@ -95,4 +104,4 @@ test: needs-test images
 	@tools/test
 
 clean:
-	@rm -rf build dist artefacts proxy/target isthmus/rpc/*_pb2* isthmus/rpc/*_grpc* $(VENV) .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist artefacts web/dist web/node_modules isthmus/dashboard/page proxy/target isthmus/rpc/*_pb2* isthmus/rpc/*_grpc* $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ Never here: what a page shows (`views`), who may look (`login`), what is refused
 """
 
 import datetime as dt
+import gzip
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from isthmus.errors import BadValue, IsthmusError
 from isthmus.kube import client as kube
 
 READ_ONLY = "this dashboard shows the cluster to everybody and changes nothing"
+LARGE = 16 * 1024
 S = TypeVar("S", bound=shapes.Shape)
 Endpoint = Callable[[Request], Awaitable[Response | live.Stream]]
 
@@ -128,9 +130,11 @@ def told(endpoint: Endpoint) -> Endpoint:
     return answer
 
 
-def sent(shape: shapes.Shape, headers: dict[str, str] | None = None) -> Response:
-    """A shape as an answer."""
+def sent(shape: shapes.Shape, headers: dict[str, str] | None = None, *, packed: bool = False) -> Response:
+    """A shape as an answer; `packed` where the browser takes that, which pays for large ones."""
     data = msgspec.json.encode(shape)
+    if packed and len(data) > LARGE:
+        data, headers = gzip.compress(data, live.LEVEL), {"content-encoding": "gzip", **(headers or {})}
     return Response(data, media_type="application/json", headers={**guard.PLAIN, **(headers or {})})
 
 
@@ -168,7 +172,7 @@ def _view(backend: Backend) -> Endpoint:
         viewer = backend.known(request)
         view = views.view(request.path_params["view"])
         asked = views.Asked(viewer.room, views.parse(request.query_params), backend.now(), viewer.may_write)
-        return sent(await view.make(asked))
+        return sent(await view.make(asked), packed=live.takes_gzip(request.scope))
 
     return answer
 

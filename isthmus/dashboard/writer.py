@@ -136,7 +136,8 @@ def plan(found: Doc, target: Target, change: shapes_more.SplitChange) -> Doc:
         _set_split(part, target, change.weights)
     else:
         _set_rule(part, target, change.weights)
-    meta = target.bare["metadata"] | {"resourceVersion": change.version}
+    # Without the uid an object that was deleted meanwhile would be made anew, and of its rules alone.
+    meta = target.bare["metadata"] | {"resourceVersion": change.version, "uid": found["metadata"].get("uid")}
     return target.bare | {"metadata": meta, "spec": {field: part}}
 
 

@@ -13,14 +13,14 @@ SPLIT = "east|split.smi-spec.io|TrafficSplit|demo|web|0"
 
 def route(here=50, there=50, version="7"):
     refs = [{"name": "web", "port": 8888, "weight": here}, {"name": "web-west", "port": 8888, "weight": there}]
-    meta = {"name": "web", "namespace": "demo", "resourceVersion": version}
+    meta = {"name": "web", "namespace": "demo", "resourceVersion": version, "uid": "u"}
     spec = {"parentRefs": [{"kind": "Service", "name": "web"}], "rules": [{"backendRefs": refs}, {"backendRefs": []}]}
     return {"apiVersion": "policy.linkerd.io/v1beta3", "kind": "HTTPRoute", "metadata": meta, "spec": spec}
 
 
 def traffic_split():
     backends = [{"service": "web", "weight": "500m"}, {"service": "web-west", "weight": 1}]
-    meta = {"name": "web", "namespace": "demo", "resourceVersion": "7"}
+    meta = {"name": "web", "namespace": "demo", "resourceVersion": "7", "uid": "u"}
     spec = {"service": "web", "backends": backends}
     return {"apiVersion": "split.smi-spec.io/v1alpha2", "kind": "TrafficSplit", "metadata": meta, "spec": spec}
 
@@ -41,7 +41,7 @@ def test_only_weights_of_one_rule_change():
     wanted = writer.plan(route(), writer.Target.parse(ID), change())
     assert [r["weight"] for r in wanted["spec"]["rules"][0]["backendRefs"]] == [90, 10]
     assert wanted["spec"].keys() == {"rules"} and len(wanted["spec"]["rules"]) == 2
-    assert wanted["metadata"] == {"name": "web", "namespace": "demo", "resourceVersion": "7"}
+    assert wanted["metadata"] == {"name": "web", "namespace": "demo", "resourceVersion": "7", "uid": "u"}
 
 
 def test_weights_of_a_traffic_split():
