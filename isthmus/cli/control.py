@@ -15,6 +15,7 @@ ROLES: dict[str, tuple[str, str]] = {
     "policy": ("isthmus.policy.run", "Who may speak to whom, and how requests are routed."),
     "injector": ("isthmus.inject.run", "The webhook that meshes pods."),
     "web": ("isthmus.dashboard.run", "The dashboard."),
+    "tap": ("isthmus.tap.run", "Live requests, for those who may see them."),
     "service-mirror": ("isthmus.multicluster.run", "Services of linked clusters."),
 }
 """Role -> (the room's shell, one sentence)."""

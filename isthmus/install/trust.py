@@ -193,16 +193,23 @@ def _write(path: pathlib.Path, text: str) -> None:
 
 
 def webhook(kept: Webhook | None, control_ns: str, *, now: dt.datetime) -> Webhook:
-    """The injector's certificate: the one it has while that is good for RENEW_DAYS, else a new one under an authority made for it alone.
+    """The injector's certificate."""
+    return serving(kept, "linkerd-proxy-injector", control_ns, now=now)
+
+
+def serving(kept: Webhook | None, service: str, namespace: str, *, now: dt.datetime) -> Webhook:
+    """A certificate by which the API server knows a Service it calls.
+
+    The one that is there while that is good for RENEW_DAYS, else a new one under an authority made for it alone.
 
     The authority's key is dropped at once: nothing else can be signed with it. The authority before stays in the bundle, since the
-    injector goes on with its old certificate until its mounted Secret follows, which takes a minute or two.
+    server goes on with its old certificate until its mounted Secret follows, which takes a minute or two.
     """
     if kept is not None and anchor.days_left(kept.certificate, now) >= RENEW_DAYS:
         return kept
     authority_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    host = f"linkerd-proxy-injector.{control_ns}.svc"
-    title = _named("linkerd-proxy-injector authority")
+    host = f"{service}.{namespace}.svc"
+    title = _named(f"{service} authority")
     authority = (
         _certificate(title, title, authority_key, now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

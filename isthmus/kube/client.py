@@ -9,7 +9,7 @@ caches (see `store`). Limits: `timeout` seconds a call, PAGES pages a list, LINE
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
 import httpx2
@@ -183,6 +183,31 @@ class Client:
     async def post(self, path: str, body: bytes, content_type: str) -> bytes:
         """POST bytes to what stands behind the API server's proxy; its answer as it is. Raises ApiError from 300 on."""
         return await self._call("POST", path, body=body, headers={"Content-Type": content_type, "Accept": "*/*"})
+
+    async def stream(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        read: Callable[[int, Mapping[str, str], bytes], str],
+    ) -> AsyncIterator[bytes]:
+        """POST bytes; the answer part by part, until either side ends it. `read` finds the sentence in a refusal, or "" for the usual way.
+
+        Nothing is said while nothing happens, so there is no limit on silence; the connection has ten seconds to come about.
+
+        Raises:
+            ApiError: refused. Unreachable: the road broke.
+        """
+        limit = httpx2.Timeout(10.0, read=None)
+        with self._told():
+            async with self._http.stream("POST", path, content=body, headers=dict(headers), timeout=limit) as answer:
+                if answer.status_code >= 300:
+                    data = await answer.aread()
+                    sentence = read(answer.status_code, answer.headers, data)
+                    raise ApiError(answer.status_code, "", sentence) if sentence else refusal(answer.status_code, data)
+                async for part in answer.aiter_raw():
+                    yield part
 
     async def get_dict(self, doc: Doc) -> Doc | None:
         """What is stored of the object a document names, or None when there is none, or no such kind."""

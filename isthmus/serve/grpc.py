@@ -1,4 +1,5 @@
-"""The one room that speaks gRPC. In: handlers over decoded requests. Out: a server whose streams carry bytes that were encoded once.
+"""The one room that speaks gRPC. In: handlers over decoded requests. Out: a server whose streams carry bytes that were encoded once;
+channels to servers, whose failures are sentences.
 
 A plane declares a `Service` with unary and stream methods; a stream handler is an async iterator of messages or of bytes ready to
 send (an update is encoded once and shared by the streams it goes to). A refusal is the exception `Refusal`.
@@ -6,7 +7,8 @@ Bounds: `STREAMS` concurrent streams a connection, messages of 4 MiB, connection
 replicas. Never here: what is answered.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -148,3 +150,33 @@ async def serve(services: list[Service], address: str, *, max_connection_age_ms:
     port = server.add_insecure_port(address)
     await server.start()
     return Server(server, port)
+
+
+class Failed(Exception):
+    """A call of ours that ended badly: the status' name and what the server said."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+@asynccontextmanager
+async def dial(address: str) -> AsyncGenerator[grpc.aio.Channel]:
+    """A channel in clear text; the pod's own proxy adds TLS. For the clients in `isthmus.rpc`. No proxy of the environment is used."""
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 4 << 20), ("grpc.enable_retries", 0)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        yield channel
+
+
+async def answers(call: AsyncIterable[Q]) -> AsyncIterator[Q]:
+    """What a stream brings.
+
+    Raises:
+        Failed: it ended with a status other than OK.
+    """
+    try:
+        async for one in call:
+            yield one
+    except grpc.aio.AioRpcError as error:
+        raise Failed(error.code().name, error.details() or "") from None

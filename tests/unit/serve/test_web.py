@@ -110,3 +110,74 @@ async def test_an_application_may_break_a_connection_off(plain_port: int) -> Non
     writer.close()
     with contextlib.suppress(ConnectionResetError):
         await writer.wait_closed()
+
+
+class Peers:
+    """A server that asks for client certificates, and whom it trusts."""
+
+    def __init__(self) -> None:
+        self.trusted = trustme.CA()
+        self.port = 0
+
+    def pem(self) -> str:
+        return self.trusted.cert_pem.bytes().decode()
+
+    async def greet(self, ca: trustme.CA | None, name: str = "front") -> bytes:
+        """What a client with a certificate of `ca` hears; empty when the connection was ended."""
+        context = ssl.create_default_context()
+        CA.configure_trust(context)  # pyright: ignore[reportUnknownMemberType]
+        if ca:
+            ca.issue_cert("x", common_name=name).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context, server_hostname="localhost")
+        try:
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            return (await reader.read()).rpartition(b"\r\n")[2]
+        except (ssl.SSLError, ConnectionError):
+            return b""
+        finally:
+            writer.close()
+
+
+async def who(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(request.scope[web.PEER]))
+
+
+@pytest.fixture
+async def peers(tmp_path: pathlib.Path) -> AsyncIterator[Peers]:
+    made = Peers()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        made.port = int(probe.getsockname()[1])
+    write(tmp_path)
+    app: Any = Starlette(routes=[Route("/", who)])
+    serving = web.serve(app, made.port, tmp_path, structlog.get_logger(), host="127.0.0.1", authorities=made.pem)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(serving)
+        async with asyncio.timeout(10):
+            while not await _open(made.port):
+                await asyncio.sleep(0.02)
+        yield made
+        task.cancel()
+
+
+async def _open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_a_client_certificate_is_read_and_a_stranger_s_ends_the_connection(peers: Peers) -> None:
+    assert await peers.greet(peers.trusted) == b"front"
+    assert await peers.greet(None) == b"None"
+    assert await peers.greet(trustme.CA()) == b""
+
+
+async def test_who_may_sign_clients_changes_without_a_restart(peers: Peers) -> None:
+    before, peers.trusted = peers.trusted, trustme.CA()
+    async with asyncio.timeout(4):
+        while await peers.greet(peers.trusted) != b"front":
+            await asyncio.sleep(0.1)
+    assert await peers.greet(before) == b""
