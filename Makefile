@@ -82,7 +82,7 @@ lab-binaries: setup
 	@$(ISTHMUS) lab build
 
 images: setup proxy lab-binaries $(if $(wildcard web/package.json),web)
-	@echo "== images: control, proxy, demo"
+	@echo "== images: control, proxy, demo, prometheus"
 	@$(ISTHMUS) lab images
 
 demo: needs-demo images

@@ -28,10 +28,11 @@ _HASH_LABEL = "pod-template-hash"
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where a pod's proxy listens, read from its own environment. `inbound` is None when that cannot be read."""
+    """Where a pod's proxy listens, read from its own environment. `inbound` is None when that cannot be read, or it has no proxy."""
 
     inbound: int | None
     own: frozenset[int]
+    there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Pod:
     @property
     def control_ns(self) -> str:
         """The namespace of the control plane its proxy belongs to; "" when it has no proxy."""
-        return self.labels.get(names.CONTROL_PLANE_NS_LABEL, "")
+        return self.labels.get(names.CONTROL_PLANE_NS_LABEL, "") if self.proxy.there else ""
 
 
 def key_of(meta: meta_v1.ObjectMeta | None) -> names.Key:
@@ -158,7 +159,7 @@ def _proxy(containers: Iterable[core_v1.Container]) -> Proxy:
             env = {e.name: e.value or "" for e in container.env or ()}
             listens = {name: _port_of(env.get(_LISTEN.format(name), "")) for name in ("INBOUND", "ADMIN", "CONTROL")}
             return Proxy(listens["INBOUND"], frozenset(p for p in (listens["ADMIN"], listens["CONTROL"]) if p))
-    return Proxy(None, frozenset())
+    return Proxy(None, frozenset(), there=False)
 
 
 def _port_of(address: str) -> int | None:

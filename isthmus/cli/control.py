@@ -14,6 +14,7 @@ ROLES: dict[str, tuple[str, str]] = {
     "destination": ("isthmus.destination.run", "Where a name leads, and how its endpoints are spoken to."),
     "policy": ("isthmus.policy.run", "Who may speak to whom, and how requests are routed."),
     "injector": ("isthmus.inject.run", "The webhook that meshes pods."),
+    "metrics-api": ("isthmus.viz.run", "What happened in the mesh, from Prometheus."),
     "web": ("isthmus.dashboard.run", "The dashboard."),
     "tap": ("isthmus.tap.run", "Live requests, for those who may see them."),
     "service-mirror": ("isthmus.multicluster.run", "Services of linked clusters."),

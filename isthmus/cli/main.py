@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unlink": ("isthmus.cli.clusters:unlink", "Take a link away, with all it made."),
     "dashboard": ("isthmus.cli.dashboard:dashboard", "All of it in a browser, of one cluster or several."),
     "multicluster": ("isthmus.cli.multicluster:multicluster", "Links, gateways and credentials one by one."),
+    "viz": ("isthmus.cli.viz.group:viz", "What happens in the mesh: the extension that measures it."),
     "lab": ("isthmus.cli.lab:lab", "Two real clusters on this machine."),
     "demo": ("isthmus.cli.demo:demo", "The main job, shown live."),
     "version": ("isthmus.cli.version:version", "Versions of this program and of the control plane."),

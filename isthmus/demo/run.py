@@ -216,4 +216,15 @@ async def whole(options: Options) -> Outcome:
     await asyncio.gather(*installs)
     called = ("--source-name", options.source_name, "--cluster-name", options.target_name)
     await command("link", options.source, options.target, "--apply", *called, *where)
-    return await show(dataclasses.replace(options, kubeconfig=kubeconfig))
+    outcome = await show(dataclasses.replace(options, kubeconfig=kubeconfig))
+    await _measured(options, where)
+    return outcome
+
+
+async def _measured(options: Options, where: tuple[str, str]) -> None:
+    """The viz extension in both clusters; the main job is done without it, so that it fails is told and no more."""
+    words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", *where)
+    try:
+        await asyncio.gather(*(command(*words, "--context", name) for name in (options.source, options.target)))
+    except errors.IsthmusError as error:
+        table.say(f"goes on without the viz extension: {error}")

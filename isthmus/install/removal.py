@@ -25,21 +25,26 @@ _OURS = f"{names.PART_OF_LABEL}={names.PART_OF}"
 _KINDS = (
     # apiVersion, plural, kind; in the order in which they go
     ("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
+    ("apiregistration.k8s.io/v1", "apiservices", "APIService"),
     ("v1", "namespaces", "Namespace"),
     ("rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding"),
     ("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole"),
     ("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition"),
 )
 _LINKS = "/apis/multicluster.linkerd.io/v1alpha3/links"
-_SPACES = frozenset({names.MULTICLUSTER_NS})
+_SPACES = frozenset({names.MULTICLUSTER_NS, names.VIZ_NS})
 
 
-async def found(client: kube.Client, control_ns: str) -> list[Doc]:
-    """What the cluster has of ours beside Links, in the order in which it goes; what is inside our namespaces goes with them."""
+async def found(client: kube.Client, control_ns: str, *, extension: str = "") -> list[Doc]:
+    """What the cluster has of ours beside Links, in the order in which it goes; what is inside our namespaces goes with them.
+
+    With `extension` only what that extension brought.
+    """
     docs: list[Doc] = []
+    chosen = f"{_OURS},{names.EXTENSION_LABEL}={extension}" if extension else _OURS
     for api, plural, kind in _KINDS:
         root = f"apis/{api}" if "/" in api else f"api/{api}"
-        listed = await client.raw("GET", f"/{root}/{plural}?labelSelector={_OURS}")
+        listed = await client.raw("GET", f"/{root}/{plural}?labelSelector={chosen}")
         for item in cast("list[Doc]", listed.get("items") or []):
             name = item["metadata"]["name"]
             # A namespace of the person's may carry our label (the demonstration's does); only those we made go.
@@ -63,6 +68,11 @@ async def remove(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) 
         IsthmusError: something is still there after rollout.GONE_DEADLINE seconds; it says what.
     """
     await _remove_links(client, say, warn)
+    await remove_documents(client, docs, say, warn)
+
+
+async def remove_documents(client: kube.Client, docs: Sequence[Doc], say: Say, warn: Say) -> None:
+    """Remove `docs` alone; returns when all are gone."""
     going: list[Doc] = []
     for doc in docs:
         if await _still_used(client, doc):

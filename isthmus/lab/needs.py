@@ -30,6 +30,9 @@ INSTALLED = {
 # What goes into the proxy's image besides our own programs.
 IMAGED = {"xtables-nft-multi": "iptables", "xtables-legacy-multi": "iptables", "nft": "nftables"}
 UNPACKED = {"containerd": "containerd", "ctr": "containerd", "runc": "runc"}
+OPTIONAL = {"prometheus": "prometheus"}  # goes into an image of its own; a lab without it can do all but measure
+DEBS = "lab-deb"
+"""The folder of the cache that packages are unpacked into."""
 WATCHES, WATCHES_WITHOUT_NODES = 24, 14  # inotify instances: API server 6, controllers 5, kubelet 6, and a few
 CNI_PACKAGE = "containernetworking-plugins"
 CNI_PLUGINS = ("ptp", "host-local", "portmap")
@@ -89,7 +92,7 @@ def find(cache: pathlib.Path, say: Say) -> Tools:
     """All tools, fetched where they are missing. Raises IsthmusError."""
     path = search()
     programs(INSTALLED, path, say)
-    unpacked = cache / "lab-deb"
+    unpacked = cache / DEBS
     path = f"{path}:{unpacked}/usr/bin:{unpacked}/usr/sbin"
     cni_dirs = (*CNI_DIRS, unpacked / "usr/lib/cni")
     missing = {deb for exe, deb in UNPACKED.items() if not shutil.which(exe, path=path)}
@@ -105,6 +108,15 @@ def find(cache: pathlib.Path, say: Say) -> Tools:
             f"the CNI plugins are not there after unpacking {CNI_PACKAGE}", hint=f"install {CNI_PACKAGE}"
         )
     return Tools(path, found, version(_ask("containerd", path)))
+
+
+def optional(cache: pathlib.Path, say: Say) -> None:
+    """Fetch what a lab is nicer with; where that cannot be, say so and go on."""
+    path = f"{search()}:{cache / DEBS}/usr/bin"
+    try:
+        _unpack(sorted({deb for exe, deb in OPTIONAL.items() if not shutil.which(exe, path=path)}), cache / DEBS, say)
+    except (errors.IsthmusError, subprocess.CalledProcessError) as failed:
+        say(f"goes on without: {failed}")
 
 
 def search() -> str:

@@ -33,6 +33,7 @@ def kit(env: Mapping[str, str], say: Say) -> Kit:
     limit = layout.patience(env)
     with lock(cache, say):
         tools = needs.find(cache, say)
+        needs.optional(cache, say)
         folder = build.ensure(cache, say)
         images = catalog.build(catalog.places(cache, folder), say)
     return Kit(tools, folder, tuple(image.archive for image in images), limit)
@@ -50,6 +51,7 @@ def images(env: Mapping[str, str], say: Say) -> list[catalog.Image]:
     cache = layout.cache_dir(env)
     with lock(cache, say):
         needs.programs(needs.IMAGED, needs.search(), say)
+        needs.optional(cache, say)
         made = catalog.build(catalog.places(cache, build.ensure(cache, say)), say)
     if lost := catalog.lost(made):
         raise errors.IsthmusError(

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 
 import isthmus
+from isthmus.lab import needs
 from isthmus.lab.image import closure, oci, python_tree
 from isthmus.lab.node import configs
 
-OURS = ("control", "proxy", "demo")
+OURS = ("control", "proxy", "demo", "prometheus")
 SBIN = [pathlib.Path(p) for p in ("/usr/sbin", "/sbin", "/usr/bin", "/bin")]
 # (program, the names it goes by): redirect rules are set by whichever of these the init container finds.
 IPTABLES = {
@@ -38,16 +39,18 @@ CONFIGS = {
     ),
     "proxy": oci.Config(("/usr/local/bin/isthmus-proxy",), (*PATH, LOADER), user="2102"),
     "demo": oci.Config(("/usr/local/bin/demo",), user="10001"),
+    "prometheus": oci.Config(("/usr/bin/prometheus",), (*PATH, LOADER), user="2103"),
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Places:
-    """Where images are made from and kept: the package, the lab's Go binaries, the cache."""
+    """Where images are made from and kept: the package, the lab's Go binaries, the cache; what was unpacked from the distribution."""
 
     package: pathlib.Path
     bin: pathlib.Path
     cache: pathlib.Path
+    debs: pathlib.Path = pathlib.Path("/nowhere")
 
     @property
     def project(self) -> pathlib.Path:
@@ -65,7 +68,7 @@ class Image:
 
 def places(cache: pathlib.Path, binaries: pathlib.Path) -> Places:
     """The places of this installation."""
-    return Places(pathlib.Path(isthmus.__file__).parent, binaries, cache / "images")
+    return Places(pathlib.Path(isthmus.__file__).parent, binaries, cache / "images", cache / needs.DEBS)
 
 
 def build(p: Places, say: Callable[[str], None]) -> list[Image]:
@@ -81,14 +84,14 @@ def build(p: Places, say: Callable[[str], None]) -> list[Image]:
 
 
 def lost(made: list[Image]) -> list[str]:
-    """Which images of ours `build` left out."""
-    names = [f"isthmus-{name}" for name in OURS]
+    """Which images of ours `build` left out, beside the one that everything but measuring does without."""
+    names = [f"isthmus-{name}" for name in OURS if name not in needs.OPTIONAL]
     return [name for name in names if not any(f"/{name}:" in image.names[0] for image in made)]
 
 
 def one(p: Places, name: str) -> Image:
     """One image of ours. Raises closure.Missing with what it lacks."""
-    contents = {"control": _control, "proxy": _proxy, "demo": _demo}[name]
+    contents = {"control": _control, "proxy": _proxy, "demo": _demo, "prometheus": _prometheus}[name]
     layers, config = contents(p), CONFIGS[name]
     kept = [oci.layer(files, p.cache / "layers") for files in layers]
     digest = hashlib.sha256("".join(x.digest for x in kept).encode() + repr(config).encode()).hexdigest()[:10]
@@ -135,6 +138,14 @@ def _demo(p: Places) -> list[oci.Files]:
     if not (p.bin / "demo").exists():
         raise closure.Missing("the lab's program demo (make lab-binaries)")
     return [{"/usr/local/bin/demo": p.bin / "demo"}]
+
+
+def _prometheus(p: Places) -> list[oci.Files]:
+    """Debian's, as it is unpacked or installed here."""
+    found = [place for place in (p.debs / "usr/bin/prometheus", pathlib.Path("/usr/bin/prometheus")) if place.is_file()]
+    if not found:
+        raise closure.Missing("the program prometheus (of Debian's package of that name)")
+    return [{**closure.MERGED_USR, **closure.of(found[:1]), "/data": None}, {"/usr/bin/prometheus": found[0]}]
 
 
 def _extensions() -> dict[str, oci.Source]:
