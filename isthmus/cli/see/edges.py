@@ -47,6 +47,7 @@ def rows(answer: Iterable[pb.Edge]) -> list[table.Row]:
             "src": one.src.name,
             "src_namespace": one.src.namespace,
             "dst": one.dst.name,
+            "dst_kind": one.dst.type,
             "dst_namespace": one.dst.namespace,
             "client_id": short(one.client_id),
             "server_id": short(one.server_id),
@@ -64,7 +65,8 @@ def short(identity: str) -> str:
 
 def layout(found: Sequence[table.Row], *, wide: bool) -> list[table.Table]:
     """SRC, DST, their namespaces, identities when wide, and √ or the reason why it is not secured."""
-    columns = [table.text(head, key) for head, key in _ENDS]
+    columns = [table.text("SRC", "src"), table.Column("DST", _dst)]
+    columns += [table.text("SRC_NS", "src_namespace"), table.text("DST_NS", "dst_namespace")]
     if wide:
         columns += [table.text("CLIENT_ID", "client_id"), table.text("SERVER_ID", "server_id")]
     columns.append(
@@ -77,4 +79,6 @@ def layout(found: Sequence[table.Row], *, wide: bool) -> list[table.Table]:
     return [table.Table(columns, found)]
 
 
-_ENDS = (("SRC", "src"), ("DST", "dst"), ("SRC_NS", "src_namespace"), ("DST_NS", "dst_namespace"))
+def _dst(row: table.Row) -> str:
+    """An end outside the cluster is the Service it was called by, which its kind tells."""
+    return f"svc/{row['dst']}" if row["dst_kind"] == "service" else row["dst"]

@@ -107,7 +107,7 @@ def _row(one: StatRow) -> table.Row:
     made: table.Row = {"namespace": one.resource.namespace, "kind": kind, "name": one.resource.name}
     if kind == "pod":
         made["status"] = one.status
-    if kind not in why.BARE:
+    if kind not in why.BARE or one.running_pod_count:
         made["meshed"] = f"{one.meshed_pod_count}/{one.running_pod_count}"
     if one.HasField("ts_stats"):
         made |= {"apex": one.ts_stats.apex, "leaf": one.ts_stats.leaf, "weight": one.ts_stats.weight}

@@ -62,7 +62,13 @@ def test_counts_become_rates():
             "shop web-1 Running 1/1 - - - - - -",
         ),
         (
-            row("backend", "service", meshed=0, ts_stats=pb.TrafficSplitStats(apex="b", leaf="b-west", weight="50")),
+            row(
+                "backend",
+                "service",
+                meshed=0,
+                running=0,
+                ts_stats=pb.TrafficSplitStats(apex="b", leaf="b-west", weight="50"),
+            ),
             {},
             "NAME APEX LEAF WEIGHT MESHED SUCCESS RPS LATENCY_P50 LATENCY_P95 LATENCY_P99 TCP_CONN",
             "backend b b-west 50 - - - - - - -",

@@ -76,19 +76,33 @@ EDGES = [
         dst=pb.Resource(name="api", namespace="shop"),
         no_identity_msg="not provided",
     ),
+    pb.Edge(
+        src=pb.Resource(name="web", namespace="shop"),
+        dst=pb.Resource(name="api-west", namespace="shop", type="service"),
+        server_id="linkerd-gateway.mc.serviceaccount.identity.linkerd.cluster.local",
+    ),
 ]
 
 
 @pytest.mark.parametrize(
     ("wide", "shown"),
     [
-        (False, ["SRC DST SRC_NS DST_NS SECURED", "job api shop shop not provided", "web api shop shop √"]),
+        (
+            False,
+            [
+                "SRC DST SRC_NS DST_NS SECURED",
+                "job api shop shop not provided",
+                "web api shop shop √",
+                "web svc/api-west shop shop √",
+            ],
+        ),
         (
             True,
             [
                 "SRC DST SRC_NS DST_NS CLIENT_ID SERVER_ID SECURED",
                 "job api shop shop - - not provided",
                 "web api shop shop web.shop api.shop √",
+                "web svc/api-west shop shop - linkerd-gateway.mc √",
             ],
         ),
     ],
