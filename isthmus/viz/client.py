@@ -58,11 +58,21 @@ class Metrics:
 def told(error: kube.ApiError, context: str) -> IsthmusError:
     """A refusal of the API server, or of the metrics API behind it, in words for people."""
     hint = f"isthmus viz install --apply --context {context}"
-    if error.status == 404:
+    if absent(error):
         return IsthmusError(f"cluster {context!r} has no metrics API", hint=hint)
+    if error.status == 404:
+        older = f"isthmus viz upgrade --apply --context {context}"
+        return IsthmusError(
+            f"the metrics API of cluster {context!r} is of another version: {error.sentence}", hint=older
+        )
     if error.status in (502, 503, 504) and error.reason == "ServiceUnavailable":
         return IsthmusError(
             f"the metrics API of cluster {context!r} is not ready", hint=f"isthmus check --context {context}"
         )
     look = f"isthmus viz check --context {context}" if error.status == 424 else ""
     return IsthmusError(f"the metrics API of cluster {context!r}: {error.sentence}", hint=look)
+
+
+def absent(error: kube.ApiError) -> bool:
+    """Whether the API server knows no metrics API; a 404 without its word for it comes from the metrics API itself."""
+    return error.status == 404 and error.reason == "NotFound"

@@ -52,7 +52,7 @@ class Answer(Generic[T]):
     def absent(self) -> bool:
         """Whether the cluster answers and has no metrics API."""
         cause = self.error.__cause__ if self.error else None
-        return isinstance(cause, kube.ApiError) and cause.status == 404
+        return isinstance(cause, kube.ApiError) and viz.absent(cause)
 
 
 def asked(scope: scopes.Scope, *, every: bool) -> list[access.Access]:

@@ -58,7 +58,7 @@ def test_clusters_are_called_by_what_their_contexts_tell(contexts, names):
 
 def refused(status: int) -> IsthmusError:
     error = IsthmusError("has no metrics API")
-    error.__cause__ = kube.ApiError(status, "", "no")
+    error.__cause__ = kube.ApiError(status, "NotFound" if status == 404 else "", "no")
     return error
 
 
