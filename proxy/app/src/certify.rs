@@ -3,11 +3,10 @@
 //! In: settings. Out: a task that keeps the credentials' slot filled. A mistake in anchors or key is told before anything is bound.
 
 use crate::serve::ServeError;
-use control::env::Settings;
+use control::env::{Settings, Spire};
 use control::identity::{self, Anchors, Key};
 use control::link::{Dns, Link, Trust};
 use metrics::Registry;
-use std::path::PathBuf;
 use std::sync::Arc;
 use table::Credentials;
 use tokio::sync::watch;
@@ -15,7 +14,7 @@ use tokio::sync::watch;
 /// What was made ready.
 pub enum Source {
     /// A SPIRE agent's socket.
-    Spire(PathBuf),
+    Spire(Spire),
     /// The identity plane, asked with this key and believed under these anchors.
     Plane(Box<(Anchors, Key, Arc<rustls::ClientConfig>)>),
 }
@@ -26,8 +25,8 @@ pub enum Source {
 /// When anchors or key cannot be used.
 pub fn prepare(settings: &Settings) -> Result<Source, ServeError> {
     let own = &settings.identity;
-    if let Some(socket) = &own.spire {
-        return Ok(Source::Spire(socket.clone()));
+    if let Some(spire) = &own.spire {
+        return Ok(Source::Spire(spire.clone()));
     }
     let anchors = Anchors::new(&own.trust_anchors, own.trust_anchors_file.clone(), own.trust_anchors_force);
     let anchors = anchors.map_err(ServeError::Identity)?;
@@ -46,7 +45,7 @@ pub fn start(
 ) {
     let own = settings.identity.clone();
     match source {
-        Source::Spire(socket) => drop(tokio::spawn(identity::spire::run(own, socket, slot, registry.clone()))),
+        Source::Spire(spire) => drop(tokio::spawn(identity::spire::run(own, spire, slot, registry.clone()))),
         Source::Plane(parts) => {
             let (anchors, key, anonymous) = *parts;
             let (anonymous_in, anonymous) = watch::channel(anonymous);

@@ -70,7 +70,7 @@ async fn serve(settings: Arc<Settings>) -> Result<(), ServeError> {
 
     let (credentials_in, credentials) = watch::channel(None);
     let (policy_in, admin_policy) = watch::channel(None);
-    let dns = Arc::new(Dns::new(registry.clone()));
+    let dns = Arc::new(Dns::new(registry.clone(), settings.control.lookups));
     certify::start(source, &settings, &dns, credentials_in, &registry);
     let workers = engine.workers.clone();
     let watching = watching::start(&settings, &workers, &credentials, &dns, &registry).await?;

@@ -13,6 +13,7 @@ use crate::entry::ports::Ports;
 use crate::entry::sources::Sources;
 use crate::observe::Watching;
 use crate::route::Routes;
+use crate::route::profiles::Profiles;
 use crate::tally::Tally;
 use crate::traffic::exchange::Exchange;
 use crate::traffic::kept::Shelf;
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     pub(crate) exchanges: Slab<Exchange>,
     pub(crate) routes: Routes,
     pub(crate) ports: Ports,
+    pub(crate) profiles: Profiles,
     pub(crate) sources: Sources,
     pub(crate) io: Io,
     pub(crate) buffers: Buffers,
@@ -57,6 +59,8 @@ pub(crate) struct Engine {
     /// Nanoseconds since the engine began, sampled once a turn.
     pub(crate) now: u64,
     pub(crate) life: Life,
+    /// Lines for the log said in this second.
+    pub(crate) lines: (u64, u32),
     /// Which connection is looked at next for getting on.
     pub(crate) paced: u32,
     due: Vec<Timer>,
@@ -80,6 +84,7 @@ impl Engine {
             exchanges: Slab::default(),
             routes: Routes::default(),
             ports: Ports::default(),
+            profiles: Profiles::default(),
             sources: Sources::default(),
             io: Io::default(),
             buffers: Buffers::default(),
@@ -94,6 +99,7 @@ impl Engine {
             side: Vec::new(),
             now: 0,
             life: Life::Serving,
+            lines: (0, 0),
             paced: 0,
             due: Vec::new(),
         }
@@ -138,6 +144,7 @@ impl Engine {
             Tell::Endpoints(path, endpoints) => self.endpoints_told(path, &endpoints),
             Tell::Gone(path) => self.path_gone(path),
             Tell::Port(port, server) => self.port_told(port, server),
+            Tell::Profile(name, routes) => self.profiles.told(&name, routes),
             Tell::Credentials(credentials) => {
                 self.credentials = Some(credentials);
                 self.epoch += 1;
@@ -152,6 +159,7 @@ impl Engine {
         self.sweep_targets();
         self.sweep_paths();
         self.sweep_ports();
+        self.sweep_profiles();
         self.buffers.rest();
         self.conns.rest();
         self.exchanges.rest();

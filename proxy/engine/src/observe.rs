@@ -240,7 +240,8 @@ fn line(head: &Request<'_>, client: Client) -> Access {
         },
         trace_id,
         user_agent: field(Name::UserAgent),
-        host: cut(head.authority, TEXT),
+        // As it came, where the target says something else.
+        host: cut(head.fields.get(Name::Host).unwrap_or(head.authority), TEXT),
         bytes: (0, 0),
         status: 0,
         total_ns: 0,

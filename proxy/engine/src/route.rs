@@ -16,6 +16,7 @@ pub(crate) mod outbound;
 pub(crate) mod path;
 pub(crate) mod pick;
 pub(crate) mod pool;
+pub(crate) mod profiles;
 pub(crate) mod recover;
 pub(crate) mod redirect;
 pub(crate) mod target;

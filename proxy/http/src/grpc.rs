@@ -1,7 +1,7 @@
 //! What the proxy must know of gRPC: is it one, what status did it end with, how long may it take.
 
 use crate::h1::number;
-use crate::head::{Fields, Request};
+use crate::head::{Fields, Request, Response};
 use crate::names::Name;
 
 /// A gRPC status code.
@@ -71,7 +71,17 @@ const TYPE: &[u8] = b"application/grpc";
 
 /// Whether a request speaks gRPC: `content-type` begins with `application/grpc`, then ends or goes on with `+` or `;`.
 pub fn is_grpc(request: &Request<'_>) -> bool {
-    let Some(value) = request.fields.get(Name::ContentType) else { return false };
+    request.fields.get(Name::ContentType).is_some_and(is_type)
+}
+
+/// The status that gRPC clients read from an answer which is no gRPC: from its HTTP status, where that is not 200 or the answer is of
+/// another type. `None`: trailers will tell.
+pub fn foreign(head: &Response<'_>) -> Option<Status> {
+    let ours = head.status == 200 && head.fields.get(Name::ContentType).is_none_or(is_type);
+    (!ours).then(|| Status::of_http(head.status))
+}
+
+fn is_type(value: &[u8]) -> bool {
     let Some((kind, rest)) = value.split_at_checked(TYPE.len()) else { return false };
     kind.eq_ignore_ascii_case(TYPE) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }

@@ -41,6 +41,13 @@ pub enum Ask {
     Port(u16),
     /// Nobody here has used this port's policy for the idle time.
     ForgetPort(u16),
+    /// Send the routes of the service profile of this name (`name:port`) and every later version: peers' requests are counted by
+    /// them. Nothing waits for the answer.
+    Profile(Arc<str>),
+    /// No peer has said this name for the idle time.
+    ForgetProfile(Arc<str>),
+    /// Write this into the log; a worker says ten lines a second at most.
+    Say(Box<str>),
 }
 
 /// What the control thread tells a worker.
@@ -54,6 +61,8 @@ pub enum Tell {
     Gone(PathId),
     /// A first or newer version of an inbound port's policy.
     Port(u16, Arc<inbound::Server>),
+    /// A first or newer version of a profile's routes; none of them: requests are not told apart.
+    Profile(Arc<str>, Arc<outbound::Routes>),
     /// The first or a renewed certificate. Workers serve 4140 and 4143 from the first one on.
     Credentials(Arc<Credentials>),
     /// Who watches from now on: taps, access log, traces.

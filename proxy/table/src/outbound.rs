@@ -91,6 +91,14 @@ pub struct Routes {
     pub in_order: bool,
 }
 
+impl Routes {
+    /// A service profile tells requests apart: they are counted by its routes.
+    #[inline]
+    pub fn of_profile(&self) -> bool {
+        self.in_order && !self.trivial
+    }
+}
+
 /// One rule: when it matches, what is done, where it goes.
 #[derive(Debug)]
 pub struct Rule {

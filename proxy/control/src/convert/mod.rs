@@ -10,7 +10,7 @@ pub mod inbound;
 mod limit;
 mod matches;
 mod outbound;
-mod profile;
+pub mod profile;
 mod retry;
 mod split;
 mod target;

@@ -55,6 +55,11 @@ pub(super) fn http(from: &api::DestinationProfile, split: &Split) -> Routes {
     Routes { in_order: true, ..routes(rules) }
 }
 
+/// Routes by which inbound requests are told apart; where they go is not asked.
+pub fn told_apart(from: &api::DestinationProfile) -> Routes {
+    if from.routes.is_empty() { Routes::default() } else { http(from, &Split::Empty) }
+}
+
 pub(super) fn bare(split: &Split, route: Meta, profile_labels: Labels) -> Rule {
     Rule {
         hosts: Box::default(),

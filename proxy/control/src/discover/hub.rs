@@ -1,6 +1,7 @@
 //! Who wants what, what is known, what to do next. Pure: asks and answers in, effects out; time is an argument.
 
 use super::paths::Paths;
+use super::profiles::Profiles;
 use crate::convert::inbound::default_server;
 use crate::convert::{Answer, Defaults, target};
 use crate::env::{DefaultPolicy, Network, Ports};
@@ -8,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use table::inbound::Server;
-use table::outbound::{BackendKind, Endpoints, Source, Target};
+use table::outbound::{BackendKind, Endpoints, Routes, Source, Target};
 use table::{Ask, Lookup, PathId, Tell, WorkerId};
 
 /// Bounds of the hub.
@@ -54,6 +55,8 @@ pub enum Watch {
     Path(PathId, Arc<str>),
     /// Policy of a port.
     Port(u16),
+    /// A profile by which inbound requests are counted.
+    Profile(Arc<str>),
 }
 
 /// Something to do.
@@ -69,14 +72,14 @@ pub enum Effect {
 
 /// A set of workers; there are at most 64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Crew(u64);
+pub(super) struct Crew(u64);
 
 impl Crew {
-    fn add(&mut self, w: WorkerId) {
+    pub(super) fn add(&mut self, w: WorkerId) {
         self.0 |= 1 << (w.0 % 64);
     }
 
-    fn remove(&mut self, w: WorkerId) {
+    pub(super) fn remove(&mut self, w: WorkerId) {
         self.0 &= !(1 << (w.0 % 64));
     }
 
@@ -84,7 +87,7 @@ impl Crew {
         self.0 >> (w.0 % 64) & 1 == 1
     }
 
-    fn iter(self) -> impl Iterator<Item = WorkerId> {
+    pub(super) fn iter(self) -> impl Iterator<Item = WorkerId> {
         (0..64).map(WorkerId).filter(move |w| self.has(*w))
     }
 }
@@ -117,13 +120,22 @@ pub struct Hub {
     targets: HashMap<Lookup, Wanted>,
     paths: Paths,
     ports: HashMap<u16, Port>,
+    profiles: Profiles,
     out: Vec<Effect>,
 }
 
 impl Hub {
     /// Knows nothing yet.
     pub fn new(rules: Rules, limits: Limits) -> Self {
-        Self { rules, limits, targets: HashMap::new(), paths: Paths::default(), ports: HashMap::new(), out: Vec::new() }
+        Self {
+            rules,
+            limits,
+            targets: HashMap::new(),
+            paths: Paths::default(),
+            ports: HashMap::new(),
+            profiles: Profiles::default(),
+            out: Vec::new(),
+        }
     }
 
     /// What is to be done since the last call, in order.
@@ -137,6 +149,9 @@ impl Hub {
             Ask::Target(lookup) => self.want(from, lookup),
             Ask::Forget(lookup) => self.forget(from, &lookup, now),
             Ask::Port(port) => self.want_port(from, port),
+            Ask::Say(line) => log::warn!("{line}"),
+            Ask::Profile(name) => self.profiles.want(from, name, &mut self.out),
+            Ask::ForgetProfile(name) => self.profiles.forget(from, name, &mut self.out),
             Ask::ForgetPort(port) => {
                 if let Some(p) = self.ports.get_mut(&port) {
                     p.crew.remove(from);
@@ -340,6 +355,11 @@ impl Hub {
                 self.out.push(Effect::Tell(worker, Tell::Port(port, known.current.clone())));
             }
         }
+    }
+
+    /// A profile's newest routes.
+    pub fn profile(&mut self, name: &Arc<str>, routes: &Arc<Routes>) {
+        self.profiles.heard(name, routes, &mut self.out);
     }
 
     /// The policy of a port as it stands; for the admin server, which is its own client.

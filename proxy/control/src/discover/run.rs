@@ -108,6 +108,7 @@ fn hear(hub: &mut Hub, event: Event) {
         Event::PathLate(id) => hub.path_late(id),
         Event::Port(port, policy) => hub.port(port, policy),
         Event::PortLate(port) => hub.port_late(port, false),
+        Event::Profile(name, routes) => hub.profile(&name, &routes),
     }
 }
 
@@ -128,6 +129,7 @@ fn carry_out(
                 Watch::Target(lookup) => tokio::spawn(watch::target(ears.clone(), lookup)),
                 Watch::Path(id, name) => tokio::spawn(watch::path(ears.clone(), id, name)),
                 Watch::Port(port) => tokio::spawn(watch::port(ears.clone(), port)),
+                Watch::Profile(name) => tokio::spawn(watch::profile(ears.clone(), name)),
             };
             if let Some(old) = tasks.insert(what, task.abort_handle()) {
                 old.abort();

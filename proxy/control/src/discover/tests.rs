@@ -46,6 +46,7 @@ fn words(hub: &mut Hub) -> Vec<String> {
         Watch::Target(_) => "target".to_owned(),
         Watch::Path(id, _) => format!("path{}", id.0),
         Watch::Port(port) => format!("port{port}"),
+        Watch::Profile(name) => format!("profile of {name}"),
     };
     let word = |effect| match effect {
         Effect::Start(w) => format!("+{}", watch(w)),
@@ -55,6 +56,7 @@ fn words(hub: &mut Hub) -> Vec<String> {
         Effect::Tell(w, Tell::Endpoints(id, e)) => format!("{}<path{}{}", w.0, id.0, if e.known { "" } else { "?" }),
         Effect::Tell(w, Tell::Gone(id)) => format!("{}<gone{}", w.0, id.0),
         Effect::Tell(w, Tell::Port(port, _)) => format!("{}<port{port}", w.0),
+        Effect::Tell(w, Tell::Profile(name, r)) => format!("{}<profile of {name}, {} rules", w.0, r.rules.len()),
         Effect::Tell(w, other) => format!("{}<{other:?}", w.0),
     };
     hub.effects().into_iter().map(word).collect()
@@ -175,4 +177,18 @@ fn an_eager_port_is_watched_for_ever() {
     hub.sweep(now + Duration::from_secs(3600));
     assert_eq!(words(&mut hub), ["+port4191"]);
     assert!(hub.policy_of(4191).is_some_and(|p| p.authorizations.len() == 1));
+}
+
+#[test]
+fn a_profile_is_listened_to_while_a_worker_counts_by_it() {
+    let (mut hub, now, name) = (hub(Limits::default()), Instant::now(), Arc::from("a"));
+    hub.ask(W0, Ask::Profile(Arc::clone(&name)), now);
+    hub.profile(&name, &Arc::default());
+    assert_eq!(words(&mut hub), ["+profile of a", "0<profile of a, 0 rules"]);
+    hub.ask(W1, Ask::Profile(Arc::clone(&name)), now);
+    hub.ask(W0, Ask::ForgetProfile(Arc::clone(&name)), now);
+    assert_eq!(words(&mut hub), ["1<profile of a, 0 rules"]);
+    hub.ask(W1, Ask::ForgetProfile(Arc::clone(&name)), now);
+    hub.profile(&name, &Arc::default());
+    assert_eq!(words(&mut hub), ["-profile of a"]);
 }

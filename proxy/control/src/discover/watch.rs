@@ -1,7 +1,7 @@
 //! Tasks that listen: one per target, path or port. Each ends when it is aborted, never by itself.
 
 use super::fold::Fold;
-use crate::convert::{Answer, Slot, inbound};
+use crate::convert::{Answer, Slot, inbound, profile};
 use crate::link::{Follow, Said};
 use linkerd2_proxy_api::destination::destination_client::DestinationClient;
 use linkerd2_proxy_api::destination::{DestinationProfile, GetDestination, Update};
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use table::inbound::Server;
-use table::outbound::Endpoints;
+use table::outbound::{Endpoints, Routes};
 use table::{Credentials, Lookup, PathId};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::watch as slot;
@@ -35,6 +35,7 @@ pub(super) enum Event {
     PathLate(PathId),
     Port(u16, Arc<Server>),
     PortLate(u16),
+    Profile(Arc<str>, Arc<Routes>),
 }
 
 /// What all tasks share.
@@ -66,7 +67,6 @@ pub(super) async fn target(ears: Arc<Ears>, lookup: Lookup) {
         Lookup::Name(name) => (name.to_string(), traffic_spec::Target::Authority(name.to_string())),
     };
     let spec = TrafficSpec { source_workload: ears.workload.clone(), target: Some(spec) };
-    let get = GetDestination { scheme: "k8s".into(), path, context_token: ears.context.clone() };
     let policy = ears.outbound.run(
         move |channel| {
             let spec = spec.clone();
@@ -75,14 +75,7 @@ pub(super) async fn target(ears: Arc<Ears>, lookup: Lookup) {
         parts.clone(),
         Part::Policy,
     );
-    let profile = ears.profiles.run(
-        move |channel| {
-            let get = get.clone();
-            async move { DestinationClient::new(channel).max_decoding_message_size(MOST_BYTES).get_profile(get).await }
-        },
-        parts,
-        Part::Profile,
-    );
+    let profile = ears.profile_of(path, parts, Part::Profile);
     let late = time::sleep(DEADLINE);
     tokio::pin!(policy, profile, late);
     let mut answer = Answer { profile: if profiled { Slot::Waiting } else { Slot::Absent }, ..Answer::default() };
@@ -137,6 +130,21 @@ fn hear(answer: &mut Answer, part: Part, named: bool) {
 }
 
 impl Ears {
+    /// The stream of a profile, into a channel.
+    async fn profile_of<P: Send + 'static>(
+        &self,
+        path: String,
+        into: Sender<P>,
+        part: fn(Said<DestinationProfile>) -> P,
+    ) {
+        let get = GetDestination { scheme: "k8s".into(), path, context_token: self.context.clone() };
+        let open = move |channel| {
+            let get = get.clone();
+            async move { DestinationClient::new(channel).max_decoding_message_size(MOST_BYTES).get_profile(get).await }
+        };
+        self.profiles.run(open, into, part).await;
+    }
+
     /// Is the profile of this target looked up?
     fn profiled(&self, lookup: &Lookup) -> bool {
         match lookup {
@@ -227,6 +235,24 @@ pub(super) async fn port(ears: Arc<Ears>, port: u16) {
         };
         spoken = true;
         let _ = ears.events.send(event).await;
+    }
+}
+
+/// Listens to a profile by which inbound requests are counted.
+pub(super) async fn profile(ears: Arc<Ears>, name: Arc<str>) {
+    if !ears.profiled(&Lookup::Name(name.clone())) {
+        return std::future::pending().await;
+    }
+    let (said, mut heard) = channel::<Said<DestinationProfile>>(8);
+    let stream = ears.profile_of(name.to_string(), said, |said| said);
+    tokio::pin!(stream);
+    loop {
+        tokio::select! {
+            () = &mut stream => {}
+            Some(said) = heard.recv() => if let Said::First(message) | Said::Next(message) = said {
+                let _ = ears.events.send(Event::Profile(name.clone(), Arc::new(profile::told_apart(&message)))).await;
+            }
+        }
     }
 }
 

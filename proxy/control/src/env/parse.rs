@@ -1,10 +1,12 @@
 //! Each variable: its name, its shape, an example, its default. The whole contract in one place.
 
+use super::lookups;
 use super::reader::{PREFIX, Reader};
 use super::settings::{
     AccessLog, Authority, Backoff, ControlPlane, DefaultPolicy, H2Server, Identity, Permit, Scope, Settings, Side,
     StreamLimits, is_local,
 };
+use super::spire::spire;
 use super::strangers::strangers;
 use super::value::{self, Network, Ports};
 use super::watching;
@@ -44,8 +46,8 @@ pub fn settings(get: &dyn Fn(&str) -> Option<String>, cpus: usize) -> Result<Set
         shutdown_endpoint: r.or("SHUTDOWN_ENDPOINT_ENABLED", value::boolean, "true", false),
         grace: r.or("SHUTDOWN_GRACE_PERIOD", value::duration, "2m", 120 * SECOND),
         slow_start: slow_start(r),
-        inbound_side: side(r, "INBOUND"),
-        outbound_side: side(r, "OUTBOUND"),
+        inbound_side: side(r, "INBOUND", &mut warnings),
+        outbound_side: side(r, "OUTBOUND", &mut warnings),
         links: links(r),
         strangers: strangers(r),
         inbound_ips: r.or("INBOUND_IPS", value::ips, "10.42.0.7", Vec::new()),
@@ -121,7 +123,7 @@ fn listen(r: &mut Reader<'_>, direction: &str, default: &[SocketAddr]) -> Vec<So
     many.or(one.map(|one| vec![one])).unwrap_or_else(|| default.to_vec())
 }
 
-fn side(r: &mut Reader<'_>, d: &str) -> Side {
+fn side(r: &mut Reader<'_>, d: &str, warnings: &mut Vec<String>) -> Side {
     let mut time = |name: &str, example: &str| r.opt(&format!("{d}_{name}"), value::duration, example);
     let mut side = Side {
         detect_timeout: time("DETECT_TIMEOUT", "10s"),
@@ -146,7 +148,7 @@ fn side(r: &mut Reader<'_>, d: &str) -> Side {
         side.tcp_failfast = r.opt("OUTBOUND_TCP_FAILFAST_TIMEOUT", value::duration, "3s");
     }
     side.backoff = backoff(r, d);
-    side.h2 = h2(r, d);
+    side.h2 = h2(r, d, warnings);
     side
 }
 
@@ -162,15 +164,19 @@ fn slow_start(r: &mut Reader<'_>) -> Option<Duration> {
 
 fn backoff(r: &mut Reader<'_>, d: &str) -> Backoff {
     let max = if d == "INBOUND" { 10 * SECOND } else { 60 * SECOND };
-    let default = Backoff { max, jitter: 0.1, ..Backoff::default() };
-    let min = r.or(&format!("{d}_CONNECT_EXP_BACKOFF_MIN"), value::duration, "100ms", default.min);
-    let max = r.or(&format!("{d}_CONNECT_EXP_BACKOFF_MAX"), value::duration, "10s", default.max.max(min));
+    waits(r, &format!("{d}_CONNECT"), Backoff { max, jitter: 0.1, ..Backoff::default() })
+}
+
+/// `{of}_EXP_BACKOFF_{MIN,MAX,JITTER}`.
+pub(super) fn waits(r: &mut Reader<'_>, of: &str, default: Backoff) -> Backoff {
+    let min = r.or(&format!("{of}_EXP_BACKOFF_MIN"), value::duration, "100ms", default.min);
+    let max = r.or(&format!("{of}_EXP_BACKOFF_MAX"), value::duration, "10s", default.max.max(min));
     let share = |t: &str| value::number::<f64>(t).filter(|j| (0.0..=100.0).contains(j));
-    let jitter = r.or(&format!("{d}_CONNECT_EXP_BACKOFF_JITTER"), share, "0.1", default.jitter);
+    let jitter = r.or(&format!("{of}_EXP_BACKOFF_JITTER"), share, "0.1", default.jitter);
     if min > max || min.is_zero() {
         r.complain(format!(
-            "{PREFIX}{d}_CONNECT_EXP_BACKOFF_MIN is {min:?} and …_MAX is {max:?}; the first must be over 0 and at most \
-             the second, for example 100ms and 10s"
+            "{PREFIX}{of}_EXP_BACKOFF_MIN is {min:?} and …_MAX is {max:?}; the first must be over 0 and at most the \
+             second, for example 100ms and 10s"
         ));
     }
     Backoff { min, max, jitter }
@@ -188,14 +194,24 @@ fn links(r: &mut Reader<'_>) -> H2Server {
     }
 }
 
-fn h2(r: &mut Reader<'_>, d: &str) -> H2Server {
+fn h2(r: &mut Reader<'_>, d: &str, warnings: &mut Vec<String>) -> H2Server {
     let name = |n: &str| format!("{d}_SERVER_HTTP2_{n}");
     let stream = r.opt(&name("INITIAL_STREAM_WINDOW_SIZE"), window, "65535");
     let connection = r.opt(&name("INITIAL_CONNECTION_WINDOW_SIZE"), window, "1048576");
     let interval = r.opt(&name("KEEP_ALIVE_INTERVAL"), value::duration, "10s");
     let timeout = r.opt(&name("KEEP_ALIVE_TIMEOUT"), value::duration, "3s");
-    checked(r, &name("ADAPTIVE_FLOW_CONTROL"), value::boolean, "true");
-    checked(r, &name("MAX_SEND_BUF_SIZE"), value::number::<u32>, "1048576");
+    if r.or(&name("ADAPTIVE_FLOW_CONTROL"), value::boolean, "true", false) {
+        warnings.push(format!(
+            "{PREFIX}{}: windows do not adapt here; …INITIAL_STREAM_WINDOW_SIZE and …INITIAL_CONNECTION_WINDOW_SIZE widen them",
+            name("ADAPTIVE_FLOW_CONTROL")
+        ));
+    }
+    if r.opt(&name("MAX_SEND_BUF_SIZE"), value::number::<u32>, "1048576").is_some() {
+        warnings.push(format!(
+            "{PREFIX}{}: 256 KiB wait in a connection at most, whatever it says",
+            name("MAX_SEND_BUF_SIZE")
+        ));
+    }
     for (a, b, names) in [
         (stream.is_some(), connection.is_some(), "INITIAL_STREAM_WINDOW_SIZE and …_INITIAL_CONNECTION_WINDOW_SIZE"),
         (interval.is_some(), timeout.is_some(), "KEEP_ALIVE_INTERVAL and …_KEEP_ALIVE_TIMEOUT"),
@@ -255,6 +271,7 @@ fn control(r: &mut Reader<'_>) -> Option<ControlPlane> {
         profile_networks,
         streams,
         backoff: Backoff::default(),
+        lookups: lookups::lookups(r),
     })
 }
 
@@ -334,17 +351,6 @@ fn identity(r: &mut Reader<'_>) -> Option<Identity> {
     })
 }
 
-/// The newer name wins over the older one.
-fn spire(r: &mut Reader<'_>) -> Option<PathBuf> {
-    let path = |text: &str| {
-        let path = text.strip_prefix("unix:").map_or(text, |path| path.strip_prefix("//").unwrap_or(path));
-        path.starts_with('/').then(|| PathBuf::from(path))
-    };
-    let example = "unix:///run/spire/sockets/agent.sock";
-    let old = r.opt("IDENTITY_SPIRE_SOCKET", path, example);
-    r.opt("IDENTITY_SPIRE_WORKLOAD_API_ADDRESS", path, example).or(old)
-}
-
 fn force(r: &mut Reader<'_>) -> bool {
     const NAME: &str = "ISTHMUS_PROXY_TRUST_ANCHORS_FORCE";
     let Some(text) = r.exact(NAME) else { return false };
@@ -401,6 +407,7 @@ fn unread_control() -> ControlPlane {
         profile_networks: Vec::new(),
         streams: StreamLimits { initial: SECOND, idle: SECOND, lifetime: SECOND },
         backoff: Backoff::default(),
+        lookups: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the environment said, typed. Defaults stand in `parse`, where each is read.
 
+use super::lookups::Lookups;
 use super::strangers::Strangers;
 use super::value::{Network, Ports};
 use crate::logger::Filter;
@@ -199,11 +200,20 @@ pub(super) fn is_local(host: &str) -> bool {
     bare == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// A SPIRE agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spire {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// `IDENTITY_SPIRE_EXP_BACKOFF_*`: between tries to reach it.
+    pub backoff: Backoff,
+}
+
 /// Where certificates come from and whose they are.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// `IDENTITY_SPIRE_WORKLOAD_API_ADDRESS`: a SPIRE agent's socket; then nothing else of the rest is needed but the names.
-    pub spire: Option<PathBuf>,
+    pub spire: Option<Spire>,
     /// Who signs.
     pub service: Authority,
     /// Holds `csr.der` and `key.p8` when someone made them before us.
@@ -245,6 +255,8 @@ pub struct ControlPlane {
     pub streams: StreamLimits,
     /// Between tries.
     pub backoff: Backoff,
+    /// `DNS_{MIN,MAX}_TTL`: how long look-ups hold; absent: each connect looks up anew.
+    pub lookups: Option<Lookups>,
 }
 
 /// How long a discovery stream may be silent and live.

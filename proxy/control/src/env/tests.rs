@@ -208,3 +208,19 @@ fn nobody_watches_unless_asked() {
     let errors = read(&[("TRACE_COLLECTOR_SVC_ADDR", "collector.jaeger.svc:4317")], 1).expect_err("no name");
     assert!(errors[0].contains("TRACE_COLLECTOR_SVC_NAME"), "{errors:?}");
 }
+
+#[test]
+fn what_is_read_and_does_nothing_is_said() {
+    let s = read(
+        &[
+            ("INBOUND_SERVER_HTTP2_ADAPTIVE_FLOW_CONTROL", "true"),
+            ("OUTBOUND_SERVER_HTTP2_ADAPTIVE_FLOW_CONTROL", "false"),
+            ("OUTBOUND_SERVER_HTTP2_MAX_SEND_BUF_SIZE", "1048576"),
+        ],
+        1,
+    );
+    let said = s.expect("settings").warnings;
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("INBOUND_SERVER_HTTP2_ADAPTIVE_FLOW_CONTROL: windows do not adapt"), "{said:?}");
+    assert!(said[1].contains("OUTBOUND_SERVER_HTTP2_MAX_SEND_BUF_SIZE: 256 KiB"), "{said:?}");
+}

@@ -2,10 +2,10 @@
 //!
 //! In: the socket, the name we must have. Out: the newest `table::Credentials` in a watch slot, anchors included, as the agent sends
 //! them: it renews by itself. A message that cannot be used changes nothing. Messages are written out here by field number.
-//! Limits: one stream; 100 ms to 1 s between tries; 4 MiB a message. Never here: private keys on disk.
+//! Limits: one stream; 100 ms to 1 s between tries unless settings say otherwise; 4 MiB a message. Never here: private keys on disk.
 
 use super::certify::{count, seconds_of};
-use crate::env::{Backoff, Identity};
+use crate::env::{Identity, Spire};
 use crate::link::Wait;
 use hyper_util::rt::TokioIo;
 use metrics::Registry;
@@ -27,7 +27,6 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
 
 const METHOD: &str = "/SpiffeWorkloadAPI/FetchX509SVID";
-const TRIES: Backoff = Backoff { min: Duration::from_millis(100), max: Duration::from_secs(1), jitter: 0.1 };
 /// Until the agent takes the connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -57,15 +56,16 @@ pub(super) struct Svid {
 /// Keeps `slot` filled for ever.
 pub async fn run(
     settings: Identity,
-    socket: PathBuf,
+    spire: Spire,
     slot: watch::Sender<Option<Arc<Credentials>>>,
     registry: Arc<Registry>,
 ) {
-    let mut wait = Wait::new(TRIES);
+    let Spire { socket, backoff } = spire;
+    let mut wait = Wait::new(backoff);
     loop {
         let why = match open(&socket).await {
             Ok(stream) => {
-                wait = Wait::new(TRIES);
+                wait.reset();
                 follow(&settings, stream, &slot, &registry).await
             }
             Err(why) => why,

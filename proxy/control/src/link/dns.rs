@@ -1,6 +1,6 @@
 //! Names to addresses: SRV first, because a headless Service's records name port and instance, else A and AAAA.
 
-use crate::env::Authority;
+use crate::env::{Authority, Lookups};
 use hickory_resolver::config::ResolverOpts;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::{Resolver, TokioResolver};
@@ -12,24 +12,27 @@ use tokio::sync::OnceCell;
 
 /// Addresses taken from one answer.
 const MOST: usize = 64;
+/// Answers kept.
+const KEPT: u64 = 256;
 /// For one query, three tries included.
 const QUERY: Duration = Duration::from_millis(800);
 
 /// The resolver of the pod, read from `/etc/resolv.conf` at first use.
 pub struct Dns {
     resolver: OnceCell<TokioResolver>,
+    lookups: Option<Lookups>,
     registry: Arc<Registry>,
 }
 
 impl Dns {
-    /// Reads nothing yet.
-    pub fn new(registry: Arc<Registry>) -> Self {
-        Self { resolver: OnceCell::new(), registry }
+    /// Reads nothing yet. Answers are kept only within the bounds of `lookups`.
+    pub fn new(registry: Arc<Registry>, lookups: Option<Lookups>) -> Self {
+        Self { resolver: OnceCell::new(), lookups, registry }
     }
 
     #[cfg(test)]
     fn with(resolver: TokioResolver, registry: Arc<Registry>) -> Self {
-        Self { resolver: OnceCell::new_with(Some(resolver)), registry }
+        Self { resolver: OnceCell::new_with(Some(resolver)), lookups: None, registry }
     }
 
     /// All addresses of a service, in no order; at most 64.
@@ -43,7 +46,7 @@ impl Dns {
         if authority.local() {
             return Ok(vec![(Ipv4Addr::LOCALHOST, authority.port).into()]);
         }
-        let resolver = self.resolver.get_or_try_init(|| async { resolver() }).await?;
+        let resolver = self.resolver.get_or_try_init(|| async { resolver(self.lookups) }).await?;
         let by_srv = srv(resolver, &authority.host, authority.port).await;
         self.count(&authority.host, "srv", by_srv.is_ok());
         if let Ok(addresses) = by_srv
@@ -63,16 +66,21 @@ impl Dns {
     }
 }
 
-fn resolver() -> Result<TokioResolver, String> {
+fn resolver(lookups: Option<Lookups>) -> Result<TokioResolver, String> {
     let mut builder = Resolver::builder_tokio().map_err(|error| format!("/etc/resolv.conf cannot be used: {error}"))?;
-    settle(builder.options_mut());
+    settle(builder.options_mut(), lookups);
     builder.build().map_err(|error| format!("resolver: {error}"))
 }
 
-fn settle(options: &mut ResolverOpts) {
+fn settle(options: &mut ResolverOpts, lookups: Option<Lookups>) {
     options.timeout = QUERY;
-    // Reconnects must see the newest instances; the cluster's resolver caches for all.
-    options.cache_size = 0;
+    // Reconnects must see the newest instances, and the cluster's resolver caches for all: unless somebody wants it otherwise.
+    options.cache_size = if lookups.is_some() { KEPT } else { 0 };
+    if let Some(Lookups { min, max }) = lookups {
+        options.positive_min_ttl = Some(min);
+        options.positive_max_ttl = max;
+        options.negative_max_ttl = Some(Duration::ZERO);
+    }
     options.attempts = 2;
 }
 

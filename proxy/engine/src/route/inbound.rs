@@ -125,6 +125,9 @@ impl Engine {
             if let Err(fault) = self.within_limit(info, server, route) {
                 return Outcome::Fail(fault);
             }
+            if verified && !info.gateway {
+                self.by_profile(ex, &head);
+            }
         }
         if info.gateway {
             return self.route_gateway(ex, info, &head, upgrade);

@@ -125,7 +125,7 @@ impl Engine {
                     self.begin_plan(ex, plan, table.budget);
                 }
             }
-            if !rule.profile_labels.is_empty() || !rule.failures.is_empty() {
+            if routes.of_profile() {
                 self.profile_series(ex, key, table, rule, index as u16);
             }
             if let Err(fault) = self.answering_filters(ex, &rule.filters, head, &rule.matches) {

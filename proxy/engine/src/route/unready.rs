@@ -1,6 +1,7 @@
-//! What a request is told that has waited for an endpoint in vain: which backend it is, and why nobody is ready.
+//! What a request is told that has waited for an endpoint in vain: which backend it is, and why nobody is ready. The log is told once.
 //!
-//! In: the path or endpoint it waited for. Out: a fault with a sentence. Never here: queues (see `balancer`), timers (see `send`).
+//! In: the path or endpoint it waited for. Out: a fault with a sentence; a line when the gate of a path shuts, and when it opens.
+//! Limits: `LINES` a second. Never here: queues (see `balancer`), timers (see `send`).
 
 use crate::base::slab::{Key, Slab};
 use crate::engine::Engine;
@@ -8,8 +9,29 @@ use crate::route::endpoint::Endpoint;
 use crate::route::path::Path;
 use crate::traffic::exchange::Exchange;
 use crate::traffic::fault::Fault;
+use table::Ask;
+
+/// Lines for the log in a second.
+const LINES: u32 = 10;
 
 impl Engine {
+    /// The gate of a path has shut, or opened again.
+    pub(crate) fn gate_said(&mut self, key: Key<Path>, shut: bool) {
+        let Some(path) = self.routes.paths.get(key) else { return };
+        let line = match unready(path, &self.routes.endpoints) {
+            Fault::Unready(line) if shut => line,
+            _ => format!("{} serves again", path.authority).into(),
+        };
+        let second = self.millis() / 1_000;
+        if self.lines.0 != second {
+            self.lines = (second, 0);
+        }
+        if self.lines.1 < LINES {
+            self.lines.1 += 1;
+            self.ask(Ask::Say(line));
+        }
+    }
+
     /// A request has waited for too long: for whom, and why nobody came.
     pub(crate) fn waited(&self, ex: Key<Exchange>) -> Fault {
         let Some(x) = self.exchanges.get(ex) else { return Fault::Failfast };

@@ -96,6 +96,7 @@ fn replaces(new: &Tell, old: &Tell) -> bool {
         (Tell::Target(a, _), Tell::Target(b, _)) => a == b,
         (Tell::Endpoints(a, _), Tell::Endpoints(b, _)) => a == b,
         (Tell::Port(a, _), Tell::Port(b, _)) => a == b,
+        (Tell::Profile(a, _), Tell::Profile(b, _)) => a == b,
         (Tell::Credentials(_), Tell::Credentials(_)) | (Tell::Watch(_), Tell::Watch(_)) => true,
         _ => false,
     }

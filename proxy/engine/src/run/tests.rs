@@ -36,7 +36,7 @@ impl table::Control for Answers {
                 worker.tell(Tell::Endpoints(PathId(1), endpoints(&[endpoint])));
             }
             Ask::Port(port) => worker.tell(Tell::Port(port, Arc::new(server(Authentication::Encrypted)))),
-            Ask::Forget(_) | Ask::ForgetPort(_) => {}
+            Ask::Forget(_) | Ask::ForgetPort(_) | Ask::Profile(_) | Ask::ForgetProfile(_) | Ask::Say(_) => {}
         }
     }
 }

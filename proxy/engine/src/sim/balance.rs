@@ -278,6 +278,9 @@ fn requests_beyond_a_backends_queue_are_shed() {
     world.tell(0, Tell::Endpoints(PathId(1), endpoints(&both())));
     world.run();
     assert_eq!(world.metric(0, "outbound_http_balancer_queue_gate_open_total", &[]), 1.0);
+    let name = "web.ns.svc.cluster.local:80";
+    let lines = [format!("service in fail-fast: {name} has no endpoint"), format!("{name} serves again")];
+    assert_eq!(world.said.iter().map(|line| line.to_string()).collect::<Vec<_>>(), lines);
     assert_eq!(world.metric(0, "outbound_http_balancer_p2c_updates_total", &["op=\"Add\""]), 2.0);
     ask(&mut world, FINE);
     assert_eq!(world.metric(0, "outbound_http_balancer_queue_requests_total", &[]), 1.0);

@@ -217,6 +217,29 @@ fn refusals_speak_grpc_to_grpc() {
 }
 
 #[test]
+fn an_answer_that_is_no_grpc_goes_on_and_counts_as_what_clients_read_from_it() {
+    for (status, kind, code, class) in [
+        (503, "text/html", "14", "failure"),
+        (200, "text/html", "2", "failure"),
+        (404, "application/grpc", "12", "success"),
+    ] {
+        let (mut world, mut client, mut server, stream) = apps(7, "application/grpc", true);
+        let head = Response { status, reason: b"", version: Version::H2, fields: Fields::EMPTY };
+        let add = [Field::known(Name::ContentType, kind.as_bytes())];
+        server.h2.send_response(&mut server.out, 1, &head, &Edit { add: &add, ..Edit::NONE }, false).expect("answer");
+        server.data(1, b"<p>", true);
+        server.turn(&mut world);
+        client.turn(&mut world);
+        assert!(client.saw(stream, &format!("{status} end=false")) && client.saw(stream, "data end=true"));
+        let labels = [format!("grpc_status=\"{code}\""), format!("classification=\"{class}\"")];
+        for node in [0, 1] {
+            let labels = [labels[0].as_str(), labels[1].as_str()];
+            assert_eq!(world.metric(node, "response_total", &labels), 1.0, "{status} {kind} {node}");
+        }
+    }
+}
+
+#[test]
 fn a_broken_grpc_answer_ends_in_trailers() {
     let (mut world, mut client, mut server, stream) = apps(7, "application/grpc", true);
     server.answer(1, 200, false);

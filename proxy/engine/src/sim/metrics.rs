@@ -1,6 +1,7 @@
 //! What is counted, by the names dashboards read: routes on both sides, ends, first bytes, zones, and what strangers may not fill.
 
 use super::make::*;
+use super::policy::call;
 use super::world::World;
 use crate::config::Config;
 use std::sync::Arc;
@@ -220,4 +221,62 @@ fn a_reset_is_counted_with_its_name() {
     keys.into_iter().for_each(|key| world.nodes[0].engine.failed(key, &error));
     assert_eq!(world.metric(0, "tcp_close_total", &["direction=\"outbound\"", "errno=\"ECONNRESET\""]), 2.0);
     world.tell(0, Tell::Gone(PathId(9)));
+}
+
+/// Requests for `/a` are a route of their own; 200 fails there.
+fn told_apart() -> Tell {
+    let wanted = out::RequestMatch { path: Some(out::PathMatch::Prefix("/a".into())), ..out::RequestMatch::default() };
+    let route = out::Rule {
+        matches: Box::new([wanted]),
+        profile_labels: Arc::from([(Arc::from("route"), Arc::from("/a"))]),
+        failures: Box::new([(200, 200)]),
+        ..rule(out::Split::Empty)
+    };
+    let rules = Box::new([route, rule(out::Split::Empty)]);
+    let routes = out::Routes { rules, trivial: false, in_order: true };
+    Tell::Profile("web.ns.svc.cluster.local:80".into(), Arc::new(routes))
+}
+
+#[test]
+fn requests_of_peers_are_counted_by_the_route_of_their_profile() {
+    let mut world = pair(9);
+    let client = world.connect(0, "10.1.0.1:80");
+    let ask = |world: &mut World, path: &str| {
+        let (got, _) = call(world, client, "10.0.0.2:8080", &format!("GET {path} HTTP/1.1\r\nhost: web\r\n\r\n"));
+        assert!(got.starts_with("HTTP/1.1 200 "), "{got}");
+    };
+    ask(&mut world, "/a");
+    let (inbound, dst) = ("direction=\"inbound\"", "dst=\"web.ns.svc.cluster.local:80\"");
+    assert_eq!(world.metric(1, "route_request_total", &[inbound]), 0.0, "nothing waits for a profile");
+    world.tell(1, told_apart());
+    for path in ["/a/b?c", "/a", "/b"] {
+        ask(&mut world, path);
+    }
+    let failed = "classification=\"failure\"";
+    for (family, labels, expected) in [
+        ("route_request_total", [inbound, dst, "rt_route=\"/a\""], 2.0),
+        ("route_request_total", [inbound, dst, ""], 3.0),
+        ("route_response_total", [inbound, failed, "rt_route=\"/a\""], 2.0),
+        ("route_response_total", [inbound, dst, "classification=\"success\""], 1.0),
+        ("route_response_latency_ms_count", [inbound, dst, "status_code=\"200\""], 3.0),
+        ("response_total", [inbound, failed, ""], 2.0),
+    ] {
+        assert_eq!(world.metric(1, family, &labels), expected, "{family} {labels:?}");
+    }
+    world.pass(Duration::from_secs(100));
+    ask(&mut world, "/a");
+    assert_eq!(world.metric(1, "route_request_total", &[inbound]), 3.0, "a name nobody said for a while is forgotten");
+}
+
+#[test]
+fn strangers_name_no_profile() {
+    let mut world = pair(10);
+    world.tell(1, told_apart());
+    let stranger = world.connect_in(1, "10.7.0.1:999", "10.0.0.2:8080");
+    for _ in 0..2 {
+        let ask = "GET /a HTTP/1.1\r\nhost: web\r\nl5d-dst-canonical: web.ns.svc.cluster.local:80\r\n\r\n";
+        call(&mut world, stranger, "10.0.0.2:8080", ask);
+        world.tell(1, told_apart());
+    }
+    assert_eq!(world.metric(1, "route_request_total", &[]), 0.0);
 }

@@ -158,7 +158,7 @@ fn a_profile_says_what_a_failure_is() {
     let mut profile = rule(arms(&[1]));
     profile.profile_labels = Arc::from([(Arc::from("route"), Arc::from("/x"))]);
     profile.failures = Box::new([(200, 299)]);
-    routed.http = out::Routes { rules: Box::new([profile]), trivial: true, in_order: false };
+    routed.http = out::Routes { rules: Box::new([profile]), trivial: false, in_order: true };
     world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(routed));
     let client = world.connect(0, "10.1.0.1:80");
     call(&mut world, client, "10.0.0.2:8080", ASK);

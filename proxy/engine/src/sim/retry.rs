@@ -37,7 +37,8 @@ fn ruled(seed: u64, budget: Budget, change: impl Fn(&mut out::Rule)) -> World {
     let mut target = target(vec![balanced(1)], &[1]);
     let mut one = rule(arms(&[1]));
     change(&mut one);
-    target.http = out::Routes { rules: Box::new([one]), trivial: true, in_order: false };
+    let profile = !one.profile_labels.is_empty();
+    target.http = out::Routes { rules: Box::new([one]), trivial: !profile, in_order: profile };
     target.budget = budget;
     world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(target));
     world

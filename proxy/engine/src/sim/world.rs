@@ -135,6 +135,8 @@ pub(crate) struct World {
     pub(crate) targets: HashMap<Lookup, Arc<out::Target>>,
     pub(crate) paths: HashMap<PathId, Arc<Endpoints>>,
     pub(crate) ports: HashMap<u16, Arc<inbound::Server>>,
+    /// Lines for the log.
+    pub(crate) said: Vec<Box<str>>,
     /// Where test servers listen, and who came.
     servers: HashMap<SocketAddr, VecDeque<End>>,
     /// Where nothing answers at all.
@@ -153,6 +155,7 @@ impl World {
             targets: HashMap::new(),
             paths: HashMap::new(),
             ports: HashMap::new(),
+            said: Vec::new(),
             servers: HashMap::new(),
             holes: HashSet::new(),
             proxies: HashMap::new(),
@@ -336,7 +339,8 @@ impl World {
                         engine.told(Tell::Port(port, server.clone()));
                     }
                 }
-                Ask::Forget(_) | Ask::ForgetPort(_) => {}
+                Ask::Say(line) => self.said.push(line),
+                Ask::Forget(_) | Ask::ForgetPort(_) | Ask::Profile(_) | Ask::ForgetProfile(_) => {}
             }
         }
         moved

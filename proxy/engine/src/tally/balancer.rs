@@ -138,6 +138,7 @@ impl Engine {
         if let Some(members) = path.gauges.as_mut().filter(|members| members.last.gate_shut != shut) {
             members.last.gate_shut = shut;
             self.tally.shard.add(if shut { members.shut } else { members.opened }, 1);
+            self.gate_said(key, shut);
         }
     }
 

@@ -27,7 +27,7 @@ static GRPC: Families = Families {
     ..Families::new(&families::OUTBOUND_GRPC_BACKEND_STATUSES_TOTAL, false)
 };
 
-static PROFILE: Families = Families {
+pub(crate) static PROFILE: Families = Families {
     requests: Some(&families::ROUTE_REQUEST_TOTAL),
     latency: Some(&families::ROUTE_RESPONSE_LATENCY_MS),
     ..Families::new(&families::ROUTE_RESPONSE_TOTAL, true)
@@ -39,10 +39,10 @@ static ACTUAL: Families = Families {
 };
 
 /// Labels of a service profile's route.
-pub(crate) fn profile(table: &spec::Target, rule: &Rule) -> Labels {
+pub(crate) fn profile(direction: &str, dst: &str, rule: &Rule) -> Labels {
     let mut labels = Labels::new();
-    label(&mut labels, "direction", "outbound");
-    label(&mut labels, "dst", table.logical.as_deref().unwrap_or(""));
+    label(&mut labels, "direction", direction);
+    label(&mut labels, "dst", dst);
     for (name, value) in rule.profile_labels.iter() {
         label(&mut labels, &format!("rt_{name}"), &**value);
     }
@@ -147,16 +147,14 @@ impl Engine {
     ) {
         let (Some(x), Some(target)) = (self.exchanges.get_mut(ex), self.routes.targets.get_mut(key)) else { return };
         x.failures = rule.failures.clone();
-        if rule.profile_labels.is_empty() {
-            return;
-        }
+        let dst = table.logical.as_deref().unwrap_or("");
         for (number, families) in [(u16::MAX, PROFILE), (u16::MAX - 1, ACTUAL)] {
             // No arm has these numbers.
             let name = (index, number);
             let series = match target.series.iter().find(|(known, _)| *known == name) {
                 Some(&(_, series)) => series,
                 None => {
-                    let series = self.tally.series(profile(table, rule), families);
+                    let series = self.tally.series(profile("outbound", dst, rule), families);
                     target.series.push((name, series));
                     series
                 }

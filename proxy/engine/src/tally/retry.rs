@@ -54,7 +54,7 @@ impl Engine {
         let counter = self.tally.registry.counter(event.family(grpc), &borrowed(&labels));
         self.tally.shard.add(counter, 1);
         if event == Event::Overflow && !rule.profile_labels.is_empty() {
-            let mut labels = profile(table, rule);
+            let mut labels = profile("outbound", table.logical.as_deref().unwrap_or(""), rule);
             label(&mut labels, "skipped", "no_budget");
             let counter = self.tally.registry.counter(&families::ROUTE_RETRYABLE_TOTAL, &borrowed(&labels));
             self.tally.shard.add(counter, 1);

@@ -47,9 +47,9 @@ impl Engine {
         x.status = head.status;
         x.hint = judge::hint(&head.fields);
         (x.deadlines.response, x.deadlines.attempt) = (0, 0);
-        if (x.facts.has(Facts::GRPC) || end)
-            && let Some(status) = grpc::status(&head.fields)
-        {
+        let rpc = x.facts.has(Facts::GRPC);
+        let told = if rpc || end { grpc::status(&head.fields) } else { None };
+        if let Some(status) = told.or_else(|| if rpc { grpc::foreign(head) } else { None }) {
             x.grpc = status as u8;
         }
         let list = std::mem::take(&mut x.edits);

@@ -41,11 +41,11 @@ impl Engine {
         let (rpc, asked) = (x.facts.has(Facts::GRPC), x.facts.has(Facts::ASKED));
         let Some(kept) = x.kept.as_deref_mut() else { return true };
         let Some(plan) = &kept.plan else { return self.goes_on(ex, true) };
-        let code = if rpc { grpc::status(&head.fields).map(|status| status as u8) } else { None };
-        let bad = match code {
-            Some(code) => plan.retry.grpc.contains(&code),
-            None => plan.retry.status.iter().any(|&(low, high)| (low..=high).contains(&head.status)),
-        };
+        let told = if rpc { grpc::status(&head.fields) } else { None };
+        let code = told.or_else(|| if rpc { grpc::foreign(head) } else { None }).map(|status| status as u8);
+        let by_code = code.is_some_and(|code| plan.retry.grpc.contains(&code));
+        let by_status = || plan.retry.status.iter().any(|&(low, high)| (low..=high).contains(&head.status));
+        let bad = by_code || told.is_none() && by_status();
         if !bad && rpc && code.is_none() && !end && asked && plan.left > 0 && !plan.retry.grpc.is_empty() && !kept.lost
         {
             kept.held = Some(Box::new(Held { head: StoredResponse::new(head), length }));
