@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.wire import conftest, pods, world
+from tests.wire import conftest, pods, raw, world
 
 pytestmark = pytest.mark.wire
 
@@ -50,6 +50,16 @@ def test_json_lines_have_every_field_for_served_and_refused_requests(
         "client.addr", "client.id", "timestamp", "method", "uri", "version", "trace_id", "request_bytes", "status",
         "response_bytes", "total_ns", "processing_ns", "user_agent", "host",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("logging", ["json"], indirect=True)
+def test_a_target_that_contradicts_host_is_logged_with_both(stage: conftest.Stage, logging: pods.Pod) -> None:
+    asked = b"GET http://named/contradicts HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n"
+    assert raw.ask(raw.connect(world.IPS["server"], 8080), asked, 5).status == 200
+    found = lambda: [line for line in lines(logging, '{"client.addr"') if "contradicts" in line]  # noqa: E731
+    pods.wait_for(lambda: bool(found()), 3, "the line")
+    said = json.loads(found()[0])
+    assert (said["uri"], said["host"]) == ("http://named/contradicts", "other")
 
 
 @pytest.mark.parametrize("logging", ["apache"], indirect=True)

@@ -234,12 +234,14 @@ GRPC = [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
 
 @pytest.mark.parametrize("way", bad.WAYS)
 def test_grpc_oddities_pass_or_are_mapped_in_bounded_memory(bench: bad.Bench, way: str) -> None:
-    """Case 40: a message of 4 GB is a claim, not a buffer; an endless grpc-timeout is no overflow; 64 k of metadata is 431."""
+    """Case 40: a message of 4 GB is a claim, not a buffer; an endless grpc-timeout is no overflow; 64 k of metadata is 431; the
+    evil server's answer, which is no gRPC, passes and counts as UNKNOWN."""
     claim = raw.frame(raw.DATA, raw.END_STREAM, 1, b"\0\xff\xff\xff\xff" + b"x" * 100)
     head = raw.request(b"/svc/M", b"POST", *GRPC, (b"grpc-timeout", b"99999999999999999999H"))
     proxy = bench.proxy(way)
-    before = bad.resident(proxy)
+    before, unknown = bad.resident(proxy), proxy.metric("response_total", grpc_status="2", classification="failure")
     answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + raw.headers(1, head, raw.END_HEADERS) + claim, 2)
+    assert proxy.metric("response_total", grpc_status="2", classification="failure") > unknown
     assert any(kind == raw.DATA and stream == 1 for kind, _, stream, _ in raw.frames(answer.data))
     assert bad.resident(proxy) - before < bad.MEMORY
     fields = raw.literal([*raw.request(b"/svc/M", b"POST", *GRPC), *[(b"m%d" % n, b"x" * 1_000) for n in range(70)]])

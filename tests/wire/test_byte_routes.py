@@ -13,7 +13,8 @@ from tests.wire import conftest, pods, world
 pytestmark = pytest.mark.wire
 
 Said = dict[str, Any]
-ADDR = "10.96.0.7"
+ADDR, OTHER = "10.96.0.7", "10.96.0.8"
+"""One for each test: what was said of an address and is taken back is asked for again only after a while."""
 OUTSIDE = "10.9.0.254"
 PARENT = {"resource": {"group": "core", "kind": "Service", "name": "web", "namespace": "default", "port": 443}}
 FORBIDDEN = [{"forbidden": {}}]
@@ -49,8 +50,8 @@ def say(state: world.State, protocol: Said, key: str = f"{ADDR}:443") -> None:
     state.edit("outbound", key, {"proto": {"metadata": PARENT, "protocol": protocol}})
 
 
-def hello(stage: conftest.Stage, name: str) -> str:
-    return stage.client.call("hello", host=ADDR, port=443, name=name)["line"]
+def hello(stage: conftest.Stage, name: str, host: str = ADDR) -> str:
+    return stage.client.call("hello", host=host, port=443, name=name)["line"]
 
 
 def opened(stage: conftest.Stage, route: str) -> float:
@@ -89,8 +90,8 @@ def test_a_forbidden_backend_gets_no_bytes(stage: conftest.Stage, state: world.S
         (first(echo, {"invalid": {"message": "x"}}), "", "invalid_policy"),
         (first({"metadata": PARENT}), "", "invalid_backend"),
     ):
-        say(state, opaque(backends))
-        pods.wait_for(lambda want=line: hello(stage, "") == want, 5, error or "an open route")
+        say(state, opaque(backends), f"{OTHER}:443")
+        pods.wait_for(lambda want=line: hello(stage, "", OTHER) == want, 5, error or "an open route")
         closed = lambda e=error: stage.client.metric("outbound_tcp_route_close_total", error=e, route_name="bytes") >= 1  # noqa: E731
         pods.wait_for(closed, 2, f"the end counted as {error!r}")
 

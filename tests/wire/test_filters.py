@@ -90,3 +90,4 @@ def test_failfast_says_which_backend_and_why(stage: conftest.Stage, state: world
     done = ask(stage)
     assert (done["status"], done["seconds"] < 1) == (504, True)
     assert stage.client.metric("outbound_http_errors_total", error="failfast") >= 1
+    pods.wait_for(lambda: wanted in stage.client.children["proxy"].log.read_text(), 3, "the line in the log")

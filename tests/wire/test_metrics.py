@@ -93,3 +93,26 @@ def test_hosts_are_labels_when_asked_for(stage: conftest.Stage, state: world.Sta
     stage.client.call("many", host=world.WEB, port=80, name="web", count=3, connections=1)
     assert stage.client.metric("outbound_http_route_request_statuses_total", hostname="web") == 3
     stage.client.restart_proxy(stage.anchors)
+
+
+def test_peers_are_counted_by_the_routes_of_a_profile(stage: conftest.Stage, state: world.State) -> None:
+    route = {"condition": {"path": {"regex": "/slow"}}, "metricsLabels": {"route": "slow"}}
+    said = {"proto": {"fullyQualifiedName": world.path("web").rpartition(":")[0], "routes": [route]}}
+    for asked in (f"{world.WEB}:80", world.path("web")):
+        state.edit("profiles", asked, said)
+    dst = {"dst": world.path("web"), "classification": "success"}
+
+    def answers(pod: pods.Pod, direction: str) -> tuple[float, float]:
+        """By the route, and all of them: with the default route's, which has no name."""
+        of = lambda **more: pod.metric("route_response_total", direction=direction, **dst, **more)  # noqa: E731
+        return of(rt_route="slow"), of()
+
+    def both() -> bool:
+        for path in ("/slow?ms=1", "/"):
+            stage.client.call("one", host=world.WEB, port=80, name="web", path=path)
+        return all(
+            0 < slow < every for slow, every in (answers(stage.client, "outbound"), answers(stage.server, "inbound"))
+        )
+
+    pods.wait_for(both, 8, "routes on both sides")
+    assert stage.server.metric("route_response_latency_ms_count", direction="inbound", rt_route="slow") > 0

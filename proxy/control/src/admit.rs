@@ -1,16 +1,31 @@
 //! Does a port's policy let this client at this path? For the admin server, which is no worker's connection.
 
 use std::net::IpAddr;
+use table::Meta;
 use table::inbound::{Authentication, Authorization, Network, Route, Server};
 use table::outbound::PathMatch;
 
-/// True when an authorization of the server, or of a route that matches the path, fits the client.
-pub fn admits(server: &Server, path: &str, from: IpAddr, tls: bool, identity: Option<&str>) -> bool {
-    if server.allow_loopback && from.is_loopback() {
-        return true;
-    }
+/// What a policy says of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The route that its path falls under.
+    pub route: Option<&'a Meta>,
+    /// What let it in; absent: nothing did, or it came from this very machine.
+    pub authorization: Option<&'a Meta>,
+    /// It may enter.
+    pub allowed: bool,
+}
+
+/// Let in when an authorization of a route that matches the path, or of the server, fits the client.
+pub fn judge<'a>(server: &'a Server, path: &str, from: IpAddr, tls: bool, identity: Option<&str>) -> Verdict<'a> {
+    let route = server.routes.iter().find(|r| covers(r, path));
     let of_routes = server.routes.iter().filter(|r| covers(r, path)).flat_map(|r| &r.authorizations);
-    server.authorizations.iter().chain(of_routes).any(|a| fits(a, from, tls, identity))
+    let found = of_routes.chain(&server.authorizations).find(|a| fits(a, from, tls, identity));
+    Verdict {
+        route: route.map(|route| &route.meta),
+        authorization: found.map(|authorization| &authorization.meta),
+        allowed: found.is_some() || server.allow_loopback && from.is_loopback(),
+    }
 }
 
 fn covers(route: &Route, path: &str) -> bool {
@@ -65,7 +80,7 @@ mod tests {
             let server = default_server(policy, &cluster, false, Duration::from_secs(10));
             let from = from.parse().expect("an address");
             assert_eq!(
-                admits(&server, "/metrics", from, identity.is_some(), identity),
+                judge(&server, "/metrics", from, identity.is_some(), identity).allowed,
                 expected,
                 "{policy:?} {from} {identity:?}"
             );

@@ -20,6 +20,8 @@ const HANDSHAKE: u8 = 0x16;
 pub struct Peer {
     /// Its address.
     pub from: SocketAddr,
+    /// The address it reached.
+    pub at: SocketAddr,
     /// It came over mesh TLS.
     pub tls: bool,
     /// With this identity.
@@ -38,18 +40,19 @@ pub async fn enter(
     sniff: Duration,
 ) -> Option<(Box<dyn Io>, Peer)> {
     let _ = tcp.set_nodelay(true);
-    let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    let plain = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
+    let (from, at) = (plain(from), plain(tcp.local_addr().ok()?));
     let mut first = [0];
     timeout(sniff, tcp.peek(&mut first)).await.ok()?.ok().filter(|&n| n > 0)?;
     if first[0] != HANDSHAKE {
-        return Some((Box::new(tcp), Peer { from, tls: false, identity: None }));
+        return Some((Box::new(tcp), Peer { from, at, tls: false, identity: None }));
     }
-    timeout(SHAKE, identify(tcp, from, credentials)).await.ok().flatten()
+    timeout(SHAKE, identify(tcp, (from, at), credentials)).await.ok().flatten()
 }
 
 async fn identify(
     tcp: TcpStream,
-    from: SocketAddr,
+    (from, at): (SocketAddr, SocketAddr),
     credentials: &watch::Receiver<Option<Arc<Credentials>>>,
 ) -> Option<(Box<dyn Io>, Peer)> {
     let ours = credentials.borrow().clone()?;
@@ -63,5 +66,5 @@ async fn identify(
     // A session that began with a ticket has not looked at it again.
     let certificate = certificate.filter(|certificate| !tls::ended(certificate));
     let identity = certificate.and_then(tls::first_identity);
-    Some((Box::new(tls), Peer { from, tls: true, identity }))
+    Some((Box::new(tls), Peer { from, at, tls: true, identity }))
 }

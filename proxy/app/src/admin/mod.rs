@@ -4,6 +4,7 @@
 //! `/proxy-log-level`, `/shutdown`. Limits: 128 connections, 10 s to the first byte and 10 s to say who one is, 10 s per request head, 64 KiB of body.
 //! Never here: application traffic.
 
+mod count;
 mod exposition;
 mod gate;
 mod lines;

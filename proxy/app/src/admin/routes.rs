@@ -1,9 +1,10 @@
 //! One request, one answer. Probes are for everybody; `/metrics` asks the policy of this port; knobs are for loopback only.
 
+use super::count::Asked;
 use super::exposition;
 use super::gate::Peer;
 use super::lines::{Lines, follow};
-use control::admit::admits;
+use control::admit::{Verdict, judge};
 use control::logger;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -16,6 +17,8 @@ use table::inbound::Server;
 use tokio::sync::{Notify, watch};
 
 const BODY: usize = 64 << 10;
+/// Probes come in whatever policy says.
+const FOR_ALL: Verdict<'static> = Verdict { route: None, authorization: None, allowed: true };
 
 /// What the admin server shows.
 pub struct Shown {
@@ -34,17 +37,32 @@ pub struct Shown {
 /// Whole, or line by line for as long as somebody reads.
 pub(super) type Answer = Response<Either<Full<Bytes>, Lines>>;
 
-/// Answers a request.
+/// Answers a request, and counts it.
 pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> Answer {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let policy = shown.policy.borrow().clone();
+    let path = request.uri().path().to_owned();
+    let judged = policy.as_deref().map(|p| judge(p, &path, peer.from.ip(), peer.tls, peer.identity.as_deref()));
+    let verdict = match &*path {
+        "/metrics" => Some(judged.unwrap_or(Verdict { route: None, authorization: None, allowed: false })),
+        "/live" | "/ready" => Some(Verdict { allowed: true, ..judged.unwrap_or(FOR_ALL) }),
+        _ => None,
+    };
     let local = peer.from.ip().is_loopback();
+    let verdict = verdict.map(|verdict| Verdict { allowed: verdict.allowed || local, ..verdict });
+    let answer = answer_to(shown, local, verdict.is_some_and(|verdict| verdict.allowed), request).await;
+    Asked { peer, server: policy.as_deref(), verdict }.answered(&shown.registry, answer.status());
+    answer
+}
+
+async fn answer_to(shown: &Shown, local: bool, allowed: bool, request: Request<Incoming>) -> Answer {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     match (path.as_str(), &method) {
         ("/live", &Method::GET | &Method::HEAD) => text(StatusCode::OK, "live\n"),
         ("/ready", &Method::GET | &Method::HEAD) => match *shown.credentials.borrow() {
             Some(_) => text(StatusCode::OK, "ready\n"),
             None => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         },
-        ("/metrics", &Method::GET | &Method::HEAD) if local || allowed(shown, peer, "/metrics") => {
+        ("/metrics", &Method::GET | &Method::HEAD) if allowed => {
             exposition::metrics(&shown.registry, shown.start, request.headers())
         }
         ("/metrics", &Method::GET | &Method::HEAD) => {
@@ -71,11 +89,6 @@ pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> A
         }
         _ => text(StatusCode::NOT_FOUND, "not found\n"),
     }
-}
-
-fn allowed(shown: &Shown, peer: &Peer, path: &str) -> bool {
-    let policy = shown.policy.borrow().clone();
-    policy.is_some_and(|p| admits(&p, path, peer.from.ip(), peer.tls, peer.identity.as_deref()))
 }
 
 /// The whole environment, or the variables that the query names.
