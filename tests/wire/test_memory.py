@@ -68,7 +68,7 @@ def test_a_proxy_at_rest_is_small(fresh: conftest.Stage) -> None:
         print(f"{pod.name} at rest: {all_of_it:.1f} MiB, {own:.1f} of them its own")
         # Most of it are pages of the program's file, shared by every proxy of a node.
         assert own <= 2
-        assert pod.memory() <= bound(pod, 9 * MIB)
+        assert pod.memory() <= bound(pod, 8_000_000)
 
 
 @pytest.mark.parametrize(
