@@ -115,7 +115,7 @@ def main() -> None:
     rows, series = table(services, dice)
 
     def topology() -> shapes.Shape:
-        return overview.overview({"east": overview.Seen(pb.GraphResponse.FromString(drawn))}, [], HEAD)
+        return overview.overview({"east": overview.Seen(pb.GraphResponse.FromString(drawn))}, {}, HEAD)
 
     def workloads() -> shapes.Shape:
         said = viz_pb2.StatSummaryResponse.FromString(rows)

@@ -61,7 +61,11 @@ class Answers:
     """What asked clusters said, and why others did not."""
 
     problems: Sequence[shapes.Problem]
-    silent: Sequence[str]
+
+    @property
+    def silent(self) -> Mapping[str, str]:
+        """Cluster -> why it said nothing."""
+        return {p.cluster: p.sentence for p in self.problems}
 
 
 class Room:
@@ -117,7 +121,7 @@ async def each(clusters: Sequence[Cluster], look: Callable[[Cluster], Awaitable[
     found = await asyncio.gather(*(_tried(c, look) for c in clusters))
     answered = {c.name: one for c, one in zip(clusters, found, strict=True) if not isinstance(one, shapes.Problem)}
     problems = [one for one in found if isinstance(one, shapes.Problem)]
-    return answered, Answers(problems, [p.cluster for p in problems])
+    return answered, Answers(problems)
 
 
 async def _tried(cluster: Cluster, look: Callable[[Cluster], Awaitable[T]]) -> T | shapes.Problem:

@@ -34,8 +34,8 @@ class _Drawing:
     edges: dict[str, shapes.Edge] = field(default_factory=dict[str, shapes.Edge])
 
 
-def overview(seen: Mapping[str, Seen], silent: Sequence[str], head: shapes.Head) -> shapes.Overview:
-    """The topology of all clusters; `silent` did not answer."""
+def overview(seen: Mapping[str, Seen], silent: Mapping[str, str], head: shapes.Head) -> shapes.Overview:
+    """The topology of all clusters; `silent` said nothing, with the reason."""
     known = common.aliases({n: s.uid for n, s in seen.items()}, {n: s.links for n, s in seen.items()})
     drawn = _Drawing()
     for name, one in seen.items():
@@ -107,7 +107,7 @@ def _policy(
 
 
 def _boxes(
-    drawn: _Drawing, seen: Mapping[str, Seen], silent: Sequence[str], known: common.Names
+    drawn: _Drawing, seen: Mapping[str, Seen], silent: Mapping[str, str], known: common.Names
 ) -> list[shapes.ClusterBox]:
     """Asked clusters first, then silent ones, then those that are only named by nodes or Links."""
     linked = [
@@ -118,13 +118,13 @@ def _boxes(
     goldens: dict[str, list[shapes.Golden]] = {name: [] for name in order}
     for node in drawn.nodes.values():
         goldens[node.subject.cluster].append(node.golden)
-    return [_box(name, name in seen, name in silent, goldens[name]) for name in order]
+    return [_box(name, name in seen, silent.get(name, ""), goldens[name]) for name in order]
 
 
-def _box(name: str, asked: bool, silent: bool, goldens: Sequence[shapes.Golden]) -> shapes.ClusterBox:  # noqa: FBT001
+def _box(name: str, asked: bool, silent: str, goldens: Sequence[shapes.Golden]) -> shapes.ClusterBox:  # noqa: FBT001
     total = common.summed(goldens)
     if silent:
-        return shapes.ClusterBox(name, asked=False, mark="unknown", says="does not answer", workloads=0, golden=total)
+        return shapes.ClusterBox(name, asked=False, mark="unknown", says=silent, workloads=0, golden=total)
     if not asked:
         says = "seen through links only"
         return shapes.ClusterBox(name, asked=False, mark="unknown", says=says, workloads=len(goldens), golden=total)

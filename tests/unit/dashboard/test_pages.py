@@ -58,7 +58,7 @@ def two_clusters():
 
 
 def test_two_graphs_are_joined_across_the_link():
-    seen = overview.overview(two_clusters(), [], HEAD)
+    seen = overview.overview(two_clusters(), {}, HEAD)
     assert [e.id for e in seen.edges] == [
         "east/demo/deployment/client>b/linkerd-multicluster/deployment/linkerd-gateway>web.demo:80",
         "b/linkerd-multicluster/deployment/linkerd-gateway>b/demo/deployment/web>",
@@ -69,10 +69,10 @@ def test_two_graphs_are_joined_across_the_link():
 
 
 def test_a_cluster_seen_through_a_link_only_is_a_box_too():
-    seen = overview.overview({"east": two_clusters()["east"]}, ["north"], HEAD)
+    seen = overview.overview({"east": two_clusters()["east"]}, {"north": "cluster 'north' does not answer"}, HEAD)
     assert [(c.name, c.asked, c.says) for c in seen.clusters] == [
         ("east", True, "9 requests a second"),
-        ("north", False, "does not answer"),
+        ("north", False, "cluster 'north' does not answer"),
         ("west", False, "seen through links only"),
     ]
 
@@ -89,7 +89,7 @@ def test_a_cluster_seen_through_a_link_only_is_a_box_too():
 def test_an_edge_tells_its_policy(denied, ruled, target, policy):
     graph = pb.GraphResponse(edges=[edge(sub("client"), sub(target), denied_rps=denied)])
     keys = frozenset({("demo", "deployment", "web")} if ruled else ())
-    assert overview.overview({"east": overview.Seen(graph, ruled=keys)}, [], HEAD).edges[0].policy == policy
+    assert overview.overview({"east": overview.Seen(graph, ruled=keys)}, {}, HEAD).edges[0].policy == policy
 
 
 @pytest.mark.parametrize("success, mark", [(1.0, "ok"), (0.99, "ok"), (0.95, "warn"), (0.5, "fail"), (None, "unknown")])
