@@ -125,8 +125,8 @@ async def policy(at: Cluster, query: common.Query, notes: Notes) -> permissions.
     )
 
 
-async def well(at: Cluster, now: dt.datetime) -> health.Seen:
-    """For the page of health: `isthmus check --proxy`, once.
+async def well(at: Cluster, now: dt.datetime, notes: Notes) -> health.Seen:
+    """For the page of health: `isthmus check --proxy`, once. A viewer who may not see all it needs sees what they may.
 
     Raises:
         IsthmusError: the cluster does not answer.
@@ -134,7 +134,16 @@ async def well(at: Cluster, now: dt.datetime) -> health.Seen:
     seen, more = await asyncio.gather(
         facts.gather(at.client, at.spaces.control, now=now, proxy=True), at.client.list(Deployment, at.spaces.viz)
     )
-    return health.Seen(seen, table.judge(table.chosen(pre=False, proxy=True), seen), more)
+    if not seen.error:
+        return health.Seen(seen, table.judge(table.chosen(pre=False, proxy=True), seen), more)
+    own, meshed = await asyncio.gather(
+        asyncio.gather(*(at.client.list(Deployment, space) for space in (at.spaces.control, at.spaces.multicluster))),
+        at.client.list(Pod, None, {names.CONTROL_PLANE_NS_LABEL: at.spaces.control}),
+    )
+    notes.append(
+        shapes.Problem(at.name, f"without checks: {seen.error}", "checks read Secrets of the control plane", "refused")
+    )
+    return health.Seen(facts.Facts(at.name, now, meshed_pods=meshed), (), [d for listed in own for d in listed] + more)
 
 
 # What is asked of the metrics API

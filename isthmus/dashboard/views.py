@@ -134,9 +134,10 @@ async def _policy(asked: Asked) -> shapes.Shape:
 
 
 async def _health(asked: Asked) -> shapes.Shape:
-    seen, answers = await clusters.each(asked.chosen, lambda at: looks.well(at, asked.now))
+    notes: looks.Notes = []
+    seen, answers = await clusters.each(asked.chosen, lambda at: looks.well(at, asked.now, notes))
     plain = replace(asked, query=common.Query(cluster=asked.query.cluster))
-    return health.health(seen, plain.head(answers, "check --proxy", namespaced=False))
+    return health.health(seen, plain.head(answers, "check --proxy", namespaced=False, more=notes))
 
 
 VIEWS: Mapping[str, View] = {

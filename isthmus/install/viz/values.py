@@ -46,6 +46,14 @@ def _many(text: str, key: str) -> int:
     return int(text)
 
 
+def _expression(text: str, key: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise BadValue(key, text, r"^mesh\.example\.com$", why=f"not a regular expression: {error}") from None
+    return text
+
+
 _image: core.Read = core.FIELDS["controlImage"].metadata["read"]
 _count: core.Read = core.FIELDS["controlReplicas"].metadata["read"]
 _duration: core.Read = core.FIELDS["identityIssuanceLifetime"].metadata["read"]
@@ -88,6 +96,16 @@ class Values:
         "cadvisor", _flag, "false", "scrape the kubelets' container metrics too; needs scrapeDiscovery=kubernetes"
     )
     replicas: int = _row("metricsApiReplicas", _count, "1", "replicas of the metrics API")
+    dashboard: bool = _row("dashboard", _flag, "true", "a dashboard in the cluster; `isthmus dashboard` needs none")
+    dashboard_open: bool = _row(
+        "dashboardOpen", _flag, "false", "no login: everybody who reaches it sees the mesh; nobody changes anything"
+    )
+    dashboard_host: str = _row(
+        "dashboardHost",
+        _expression,
+        "",
+        "a regular expression for the names it is reached by, where it stands behind an ingress",
+    )
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {f.metadata["key"]: f for f in dataclasses.fields(Values)}

@@ -31,6 +31,8 @@ def jobs(**sets) -> dict[str, dict]:
         "Namespace/linkerd-viz",
         "Service/metrics-api",
         "Deployment/metrics-api",
+        "Service/web",
+        "Deployment/web",
         "Service/prometheus",
         "Deployment/prometheus",
     ],
@@ -121,3 +123,25 @@ def test_the_page_lists_every_setting():
         (key, values.said(row.default)) for key, row in values.FIELDS.items()
     ]
     assert all(says.startswith(values.FIELDS[key].metadata["says"]) for key, _, says in ROWS)
+
+
+def test_the_dashboards_account_has_rights_only_where_it_is_open():
+    closed = [d["kind"] for d in rendered() if d["metadata"].get("labels", {}).get("component") == "web"]
+    assert closed == ["ServiceAccount", "Service", "Deployment"]
+    role = b.find(rendered(dashboardOpen="true"), "ClusterRole", "linkerd-linkerd-viz-web")
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+    assert not {"secrets", "pods/proxy", "pods/log"} & {r for rule in role["rules"] for r in rule["resources"]}
+
+
+@pytest.mark.parametrize(
+    "sets, words",
+    [({}, []), ({"dashboardOpen": "true"}, ["--open"]), ({"dashboardHost": "^mesh$"}, ["--enforced-host", "^mesh$"])],
+)
+def test_what_the_dashboard_is_told(sets, words):
+    arguments = b.find(rendered(**sets), "Deployment", "web")["spec"]["template"]["spec"]["containers"][-1]["args"]
+    assert arguments[:4] == ["control", "web", "--port", "8084"]
+    assert arguments[8 : 8 + len(words)] == words
+
+
+def test_a_cluster_without_a_dashboard():
+    assert "web" not in {d["metadata"]["name"] for d in rendered(dashboard="false")}
