@@ -8,6 +8,7 @@ import collections
 import contextlib
 import http.client
 import json
+import pathlib
 import socket
 import ssl
 import sys
@@ -73,14 +74,14 @@ def hello(host: str, port: int, name: str) -> dict[str, Any]:
     return {"line": line[:6].decode()}
 
 
-def hold(host: str, port: int, seconds: float) -> dict[str, Any]:
-    """One connection to an echo that speaks first, used every now and then; how often, and what ended it."""
+def hold(host: str, port: int, seconds: float, until: str) -> dict[str, Any]:
+    """One connection to an echo that speaks first, used every now and then until a file is there; how often, and what ended it."""
     echoes, end = 0, time.monotonic() + seconds
     try:
         with socket.create_connection((host, port), 10) as conn:
             stream = conn.makefile("rb")
             stream.readline()
-            while time.monotonic() < end:
+            while time.monotonic() < end and not pathlib.Path(until).exists():
                 conn.sendall(b"x")
                 if stream.read(1) != b"x":
                     return {"echoes": echoes, "error": "ended"}

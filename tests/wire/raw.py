@@ -12,13 +12,15 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 ALPN = "transport.l5d.io/v1"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITISED = 1, 1, 4, 8, 32
 PROTOCOL_ERROR, FLOW_CONTROL, CALM = 1, 3, 11
+TCP_CLOSE = 7
+"""The state of a socket that was reset."""
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -61,8 +63,8 @@ def connect(host: str, port: int, space: str | None = None, limit: float = 10) -
     return made[0]
 
 
-def read(sock: socket.socket, limit: float = 3) -> Answer:
-    """Everything until the end, or until the limit."""
+def read(sock: socket.socket, limit: float = 3, until_seen: Callable[[bytes], bool] | None = None) -> Answer:
+    """Everything until the end, the limit, or what is waited for; a test that waits for nothing waits for what should not come."""
     data, until = b"", time.monotonic() + limit
     while True:
         sock.settimeout(max(0.01, until - time.monotonic()))
@@ -75,7 +77,7 @@ def read(sock: socket.socket, limit: float = 3) -> Answer:
         if not new:
             return Answer(data, "closed")
         data += new
-        if time.monotonic() > until:
+        if time.monotonic() > until or (until_seen is not None and until_seen(data)):
             return Answer(data, "open")
 
 
@@ -88,12 +90,14 @@ def send(sock: socket.socket, data: bytes) -> bool:
     return True
 
 
-def ask(sock: socket.socket, data: bytes, limit: float = 3) -> Answer:
-    """Sends, reads to the end, closes."""
+def ask(
+    sock: socket.socket, data: bytes, limit: float = 3, until_seen: Callable[[bytes], bool] | None = None
+) -> Answer:
+    """Sends, reads, closes."""
     with sock:
         sock.settimeout(10)
         send(sock, data)
-        return read(sock, limit)
+        return read(sock, limit, until_seen)
 
 
 def context(ca: pathlib.Path, chain: pathlib.Path | None, alpn: str | None = None) -> ssl.SSLContext:
@@ -160,6 +164,21 @@ def frames(data: bytes) -> list[tuple[int, int, int, bytes]]:
         found.append((data[3], data[4], int.from_bytes(data[5:9]), data[9 : 9 + size]))
         data = data[9 + size :]
     return found
+
+
+def saw(kind: int, *streams: int) -> Callable[[bytes], bool]:
+    """Whether a frame of this kind came for each of the streams."""
+    return lambda data: set(streams) <= {stream for of, _, stream, _ in frames(data) if of == kind}
+
+
+def was_reset(sock: socket.socket, limit: float) -> bool:
+    """Whether the other side broke the connection off within the limit, seen without reading from it."""
+    until = time.monotonic() + limit
+    while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_CLOSE:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def resets(data: bytes) -> dict[int, int]:

@@ -117,7 +117,8 @@ def test_the_log_is_followed_with_a_filter_of_ones_own(stage: conftest.Stage, st
 
 def test_shutdown_by_page_and_by_interrupt(stage: conftest.Stage) -> None:
     pod = stage.all["second"]
-    pod.restart_proxy(stage.anchors, SHUTDOWN_ENDPOINT_ENABLED="true")
+    # Streams of another proxy to the control plane here last until the grace is over.
+    pod.restart_proxy(stage.anchors, SHUTDOWN_ENDPOINT_ENABLED="true", SHUTDOWN_GRACE_PERIOD="2s")
     assert local(pod, "/shutdown")[0] == 405
     assert pod.admin("/shutdown", method="POST")[0] == 403
     assert local(pod, "/shutdown", "POST") == (200, "shutting down\n")

@@ -58,7 +58,8 @@ def test_malformed_requests_reset_their_stream_and_no_other(bench: bad.Bench, wa
         sent = b"".join(raw.headers(1 + 2 * n, fields) for n, fields in enumerate(cases.values()))
         last = 1 + 2 * len(cases)
         sent += raw.headers(last, raw.request(b"/after"))
-        answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + sent, 2)
+        whole = lambda data: raw.saw(raw.HEADERS, last)(data) and len(raw.resets(data)) >= len(cases)  # noqa: E731
+        answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + sent, 5, whole)
     found = raw.resets(answer.data)
     for number, case in enumerate(cases):
         assert found.get(1 + 2 * number) == raw.PROTOCOL_ERROR, case
@@ -75,7 +76,9 @@ def test_a_body_that_is_not_as_long_as_it_says_resets_and_poisons_nothing(
     head = raw.request(b"/length", b"POST", (b"content-length", b"3"))
     sent = raw.headers(1, head, raw.END_HEADERS) + raw.frame(raw.DATA, raw.END_STREAM, 1, body)
     with bad.counted(bench.proxy(way), bad.family(way), "http2_stream"):
-        answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + sent + raw.headers(3, raw.request(b"/next")), 2)
+        whole = lambda data: raw.saw(raw.DATA, 3)(data) and raw.saw(raw.RST, 1)(data)  # noqa: E731
+        sent += raw.headers(3, raw.request(b"/next"))
+        answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + sent, 5, whole)
     assert raw.resets(answer.data).get(1) == raw.PROTOCOL_ERROR
     assert any(kind == raw.DATA and stream == 3 for kind, _, stream, _ in raw.frames(answer.data))
 
@@ -175,7 +178,7 @@ def test_an_hpack_bomb_is_431_in_bounded_memory(bench: bad.Bench, way: str) -> N
     """Case 35."""
     sent = raw.greeting() + raw.frame(raw.HEADERS, 5, 1, bomb()) + raw.headers(3, raw.request(b"/after-bomb"))
     with bad.counted(bench.proxy(way), bad.family(way), "http2_header_list", memory=2 << 20):
-        answer = raw.ask(bench.connect(way, bad.H2), sent, 2)
+        answer = raw.ask(bench.connect(way, bad.H2), sent, 5, raw.saw(raw.HEADERS, 1, 3))
     decoder = hpack.Decoder()
     heads = {s: decoded(p, decoder) for kind, _, s, p in raw.frames(answer.data) if kind == raw.HEADERS}
     assert heads[1][":status"] == "431" and heads[3][":status"] == "200"
@@ -189,7 +192,7 @@ def test_table_sizes_that_flip_and_flop_cost_nothing(bench: bad.Bench, way: str)
     before = bad.resident(proxy)
     flip = b"\x20" + raw.prefixed(4_096, 5, 0x20)
     sent = b"".join(raw.frame(raw.HEADERS, 5, n, flip + raw.literal(raw.request(b"/flip"))) for n in range(1, 201, 2))
-    answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + sent, 3)
+    answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + sent, 9, raw.saw(raw.HEADERS, *range(1, 201, 2)))
     answered = {s for kind, _, s, _ in raw.frames(answer.data) if kind == raw.HEADERS}
     assert len(answered) == 100 and bad.resident(proxy) - before < bad.MEMORY
     wide = raw.frame(raw.HEADERS, 5, 1, raw.prefixed(1 << 20, 5, 0x20) + raw.literal(raw.request()))
@@ -224,7 +227,9 @@ def test_connect_is_405(bench: bad.Bench, way: str) -> None:
     """Case 39."""
     fields = [(b":method", b"CONNECT"), (b":authority", b"evil:80")]
     with bad.counted(bench.proxy(way), bad.family(way), "connect"):
-        answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + raw.headers(1, fields), 2)
+        answer = raw.ask(
+            bench.connect(way, bad.H2), raw.greeting() + raw.headers(1, fields), 5, raw.saw(raw.HEADERS, 1)
+        )
     (head,) = [payload for kind, _, _, payload in raw.frames(answer.data) if kind == raw.HEADERS]
     assert decoded(head, hpack.Decoder())[":status"] == "405"
 
@@ -238,9 +243,10 @@ def test_grpc_oddities_pass_or_are_mapped_in_bounded_memory(bench: bad.Bench, wa
     evil server's answer, which is no gRPC, passes and counts as UNKNOWN."""
     claim = raw.frame(raw.DATA, raw.END_STREAM, 1, b"\0\xff\xff\xff\xff" + b"x" * 100)
     head = raw.request(b"/svc/M", b"POST", *GRPC, (b"grpc-timeout", b"99999999999999999999H"))
+    asked = raw.greeting() + raw.headers(1, head, raw.END_HEADERS) + claim
     proxy = bench.proxy(way)
     before, unknown = bad.resident(proxy), proxy.metric("response_total", grpc_status="2", classification="failure")
-    answer = raw.ask(bench.connect(way, bad.H2), raw.greeting() + raw.headers(1, head, raw.END_HEADERS) + claim, 2)
+    answer = raw.ask(bench.connect(way, bad.H2), asked, 5, raw.saw(raw.DATA, 1))
     assert proxy.metric("response_total", grpc_status="2", classification="failure") > unknown
     assert any(kind == raw.DATA and stream == 1 for kind, _, stream, _ in raw.frames(answer.data))
     assert bad.resident(proxy) - before < bad.MEMORY
@@ -256,5 +262,6 @@ def test_grpc_oddities_pass_or_are_mapped_in_bounded_memory(bench: bad.Bench, wa
 def test_more_streams_than_allowed_are_refused(bench: bad.Bench) -> None:
     sent = b"".join(raw.headers(n, raw.request(b"/hang")) for n in range(1, 441, 2))
     with bad.counted(bench.stage.server, "inbound_refused_total", "http2_stream_refused", least=20):
-        answer = raw.ask(bench.connect("inbound", bad.H2), raw.greeting() + sent, 2)
+        enough = lambda data: len(raw.resets(data)) >= 20  # noqa: E731
+        answer = raw.ask(bench.connect("inbound", bad.H2), raw.greeting() + sent, 5, enough)
     assert set(raw.resets(answer.data).values()) == {7}

@@ -147,14 +147,14 @@ def test_a_peer_that_comes_back_serves_within_two_seconds_and_a_probe(
     assert ask(stage, 3) == {"server 200": 3}
     stage.server.children["proxy"].end()
     away = time.monotonic()
-    while time.monotonic() - away < 15:
+    while time.monotonic() - away < 7:
         stage.client.call("one", **WEB)
     stage.server.start_proxy(stage.anchors)
     stage.server.wait_ready()
     back = time.monotonic()
     while stage.client.call("one", **WEB)["status"] != 200:
         assert time.monotonic() - back < 10, "it is not found again"
-    # Two seconds, a probe, and this test's own processes; the wait would have grown to 12 s by now.
+    # Two seconds, a probe, and this test's own processes; the wait would have grown to 6 s by now.
     assert time.monotonic() - back < 4.5
 
 

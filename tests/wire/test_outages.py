@@ -69,6 +69,8 @@ def test_a_certificate_is_renewed_before_it_ends(stage: conftest.Stage, state: w
 
 def test_sigterm_finishes_what_runs_then_ends(stage: conftest.Stage, state: world.State) -> None:
     pod = stage.all["second"]
+    # Streams of another proxy to the control plane here last until the grace is over.
+    pod.restart_proxy(stage.anchors, SHUTDOWN_GRACE_PERIOD="4s")
     state.edit("endpoints", world.path("web"), [world.endpoint("second", 8080)])
     moved = lambda: stage.client.call("many", **WEB, count=1, connections=1)["clusters"] == {"second": 1}  # noqa: E731
     pods.wait_for(moved, 5, "the endpoint")

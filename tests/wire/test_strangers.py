@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import contextlib
-import json
+import os
+import pathlib
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -57,8 +59,7 @@ def slow_reader(bench: bad.Bench) -> bool:
     with bench.connect("inbound") as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.send(sock, BIG)
-        time.sleep(9 * pods.SLOW)
-        return raw.read(sock, 10).end == "reset"
+        return raw.was_reset(sock, 9 * pods.SLOW) and raw.read(sock, 10).end == "reset"
 
 
 def slow_frames(bench: bad.Bench) -> bool:
@@ -86,8 +87,7 @@ def unread_link(bench: bad.Bench) -> bool:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wide = raw.frame(raw.WINDOW, 0, 0, struct.pack(">I", 0x7FFF0000 - 65_535))
         raw.send(sock, raw.greeting(WIDE) + wide + raw.headers(1, raw.request(b"/big")))
-        time.sleep(9 * pods.SLOW)
-        return raw.read(sock, 10).end == "reset"
+        return raw.was_reset(sock, 9 * pods.SLOW) and raw.read(sock, 10).end == "reset"
 
 
 def idle(bench: bad.Bench) -> bool:
@@ -128,7 +128,7 @@ def test_whoever_stands_still_ends_for_its_reason(hasty: bad.Bench) -> None:
 def test_whoever_gets_on_is_left_alone(hasty: bad.Bench) -> None:
     with hasty.connect("inbound") as sock:
         raw.send(sock, POST)
-        for _ in range(12):
+        for _ in range(8):
             assert raw.send(sock, b"x" * 2_000)
             assert raw.read(sock, 0.5) == raw.Answer(b"", "open")
 
@@ -145,44 +145,71 @@ def test_one_address_gets_its_share_of_connections(hasty: bad.Bench) -> None:
 
 
 MEASURE = """
-import http.client, json, sys, time
-taken = []
+import http.client, sys, time
 conn = http.client.HTTPConnection(sys.argv[1], 8080, timeout=30)
-for _ in range(400):
-    began = time.perf_counter()
-    conn.request("GET", "/")
-    conn.getresponse().read()
-    taken.append(time.perf_counter() - began)
-    time.sleep(0.002)
-print(json.dumps(sorted(taken)))
+for _ in sys.stdin:
+    taken = []
+    for _ in range(400):
+        began = time.perf_counter()
+        conn.request("GET", "/")
+        conn.getresponse().read()
+        taken.append(time.perf_counter() - began)
+        time.sleep(0.001)
+    print(sorted(taken)[len(taken) * 99 // 100], flush=True)
 """
-
-
-def measure(stage: conftest.Stage) -> float:
-    """p99 of a client in another pod, in seconds."""
-    words = stage.all["remote"].inside(sys.executable, "-c", MEASURE, world.IPS["server"])
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
-    taken: list[float] = json.loads(done.stdout)
-    return taken[int(len(taken) * 0.99)]
+ROUNDS = 9
+FLOODS = 20
+"""A second."""
 
 
 @contextlib.contextmanager
-def attack(bench: bad.Bench) -> Generator[None]:
-    """Slow heads, slow bodies, slow readers, and a flood of pings, resets and streams from one more connection at a time."""
+def measuring(stage: conftest.Stage) -> Generator[Callable[[], float]]:
+    """The p99 of a window of requests by a client in another pod, in seconds.
+
+    Client, proxy and application go before everybody else: what the attackers and their server cost is theirs, on machines of their own.
+    """
+    words = stage.all["remote"].inside(sys.executable, "-c", MEASURE, world.IPS["server"])
+    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    first = [client.pid, *(stage.server.children[role].process.pid for role in ("proxy", "app"))]
+
+    def window() -> float:
+        assert client.stdin and client.stdout
+        client.stdin.write("go\n")
+        client.stdin.flush()
+        return float(client.stdout.readline())
+
+    try:
+        for pid in first:
+            renice(pid, -15)
+        window()
+        yield window
+    finally:
+        for pid in first[1:]:
+            renice(pid, 0)
+        client.kill()
+        client.communicate()
+
+
+def renice(pid: int, to: int) -> None:
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        os.setpriority(os.PRIO_PROCESS, int(task.name), to)
+
+
+@contextlib.contextmanager
+def attack(bench: bad.Bench) -> Generator[list[int]]:
+    """Slow heads, slow bodies, slow readers, and a flood of pings, resets and streams, from one more connection each time; how many."""
     floods = [
         raw.frame(raw.PING, 0, 0, bytes(8)) * 3_000,
         b"".join(raw.headers(n, raw.request()) + raw.frame(raw.RST, 0, n, bytes(4)) for n in range(1, 601, 2)),
         b"".join(raw.headers(n, raw.request(b"/hang")) for n in range(1, 601, 2)),
     ]
-    over = threading.Event()
+    over, done = threading.Event(), [0]
 
     def flood() -> None:
-        for number in range(10_000):
-            if over.wait(0.2):
-                return
+        while not over.wait(1 / FLOODS):
             with contextlib.suppress(OSError), bench.connect("inbound", bad.H2) as sock:
-                raw.send(sock, raw.greeting() + floods[number % 3])
-                raw.read(sock, 0.02)
+                raw.send(sock, raw.greeting() + floods[done[0] % 3])
+            done[0] += 1
 
     with contextlib.ExitStack() as held:
         for first in (b"GET / HTTP/1.1\r\nx: ", POST, BIG):
@@ -192,18 +219,25 @@ def attack(bench: bad.Bench) -> Generator[None]:
         thread = threading.Thread(target=flood)
         thread.start()
         try:
-            yield
+            yield done
         finally:
             over.set()
             thread.join()
 
 
 def test_slow_clients_and_floods_leave_the_p99_of_others_alone(stage: conftest.Stage, state: world.State) -> None:
-    """Three rounds each, interleaved, the quietest of each: what is left is not the machine's noise."""
+    """Windows in pairs, calm and under attack; the medians of both are compared, so that a burst of the machine's own hits neither."""
     bench = bad.open_bench(stage)
-    calm, under = [], []
-    for _ in range(3):
-        calm.append(measure(stage))
-        with attack(bench):
-            under.append(measure(stage))
-    assert min(under) <= 5 * min(calm) + 0.05, (calm, under)
+    calm, under, floods, seconds = [], [], 0, 0.0
+    with measuring(stage) as window:
+        for _ in range(ROUNDS):
+            calm.append(window())
+            with attack(bench) as done:
+                began = time.monotonic()
+                under.append(window())
+                floods, seconds = floods + done[0], seconds + time.monotonic() - began
+    print(
+        f"p99 {statistics.median(calm):.4f} calm, {statistics.median(under):.4f} s under {floods / seconds:.0f} floods a second"
+    )
+    assert floods / seconds >= FLOODS / 2, "the attackers were not fast enough"
+    assert statistics.median(under) <= 1.5 * statistics.median(calm) + 0.005, (calm, under)

@@ -22,6 +22,15 @@ def collector(stage: conftest.Stage) -> Iterator[pods.Child]:
     words = ["env", f"PYTHONPATH={pods.ROOT}", pods.sys.executable, str(pods.HERE / "collector.py"), str(PORT)]
     child = stage.all["second"].start("collector", *words)
     pods.wait_for(lambda: "serving" in child.log.read_text(), 10, "the collector", child)
+    traced(stage)
+    yield child
+    child.end()
+    for pod in (stage.client, stage.server):
+        pod.restart_proxy(stage.anchors)
+
+
+def traced(stage: conftest.Stage) -> None:
+    """Client and server send their spans to the collector."""
     extra = {
         "TRACE_COLLECTOR_SVC_ADDR": f"{world.IPS['second']}:{PORT}",
         "TRACE_COLLECTOR_SVC_NAME": world.identity("second"),
@@ -29,10 +38,6 @@ def collector(stage: conftest.Stage) -> Iterator[pods.Child]:
     }
     for pod in (stage.client, stage.server):
         pod.restart_proxy(stage.anchors, **extra, TRACE_SERVICE_NAME=f"{pod.name}-proxy")
-    yield child
-    child.end()
-    for pod in (stage.client, stage.server):
-        pod.restart_proxy(stage.anchors)
 
 
 def spans(collector: pods.Child, trace: str) -> list[Said]:
@@ -77,12 +82,16 @@ def test_b3_is_followed_too_and_what_is_not_sampled_is_left_alone(
     arrived = ask(stage, traceparent=f"00-{quiet}-{PARENT}-00")
     assert arrived["traceparent"] == f"00-{quiet}-{PARENT}-00"
     arrived = ask(stage, **{"x-b3-traceid": loud, "x-b3-spanid": PARENT, "x-b3-sampled": "1"})
+    # A proxy that ends sends what it has; one that goes on waits ten seconds for more.
+    for pod in (stage.client, stage.server):
+        assert pod.children["proxy"].end(pods.signal.SIGTERM, 15) == 0
     pods.wait_for(lambda: len(spans(collector, loud)) == 2, 15, "both spans")
     outer = next(span for span in spans(collector, loud) if span["kind"] == 3)
     inner = next(span for span in spans(collector, loud) if span["kind"] == 2)
     assert (outer["parent"], inner["parent"]) == (PARENT, outer["span"])
     assert (arrived["x-b3-spanid"], arrived["x-b3-parentspanid"]) == (inner["span"], outer["span"])
     assert not spans(collector, quiet)
+    traced(stage)
 
 
 def test_without_a_collector_requests_go_on_and_the_last_spans_are_sent_at_the_end(
