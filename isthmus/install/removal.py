@@ -22,10 +22,13 @@ Say = Callable[[str], None]
 LINK_DEADLINE = 20.0
 POLL = 0.2
 _OURS = f"{names.PART_OF_LABEL}={names.PART_OF}"
+_SYSTEM = "kube-system"
+"""The one namespace of others in which something of ours stands: the tap service's right to read who the API server is."""
 _KINDS = (
     # apiVersion, plural, kind; in the order in which they go
     ("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
     ("apiregistration.k8s.io/v1", "apiservices", "APIService"),
+    ("rbac.authorization.k8s.io/v1", f"namespaces/{_SYSTEM}/rolebindings", "RoleBinding"),
     ("v1", "namespaces", "Namespace"),
     ("rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding"),
     ("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole"),
@@ -49,7 +52,10 @@ async def found(client: kube.Client, control_ns: str, *, extension: str = "") ->
             name = item["metadata"]["name"]
             # A namespace of the person's may carry our label (the demonstration's does); only those we made go.
             if kind != "Namespace" or name == control_ns or name in _SPACES:
-                docs.append({"apiVersion": api, "kind": kind, "metadata": {"name": name}, **_group(item, kind)})
+                where = {"namespace": _SYSTEM} if kind == "RoleBinding" else {}
+                docs.append(
+                    {"apiVersion": api, "kind": kind, "metadata": {"name": name, **where}, **_group(item, kind)}
+                )
     return docs
 
 

@@ -5,7 +5,7 @@ import click
 from isthmus.cli import main, menu
 
 OWN: menu.Rows = {
-    "install": ("isthmus.cli.viz.install:install", "Put Prometheus and the metrics API into a cluster."),
+    "install": ("isthmus.cli.viz.install:install", "Put Prometheus, the metrics API and tap into a cluster."),
     "upgrade": ("isthmus.cli.viz.install:upgrade", "Bring the extension to this version or to other values."),
     "uninstall": ("isthmus.cli.viz.install:uninstall", "Take the extension out of a cluster."),
     "check": ("isthmus.cli.checks:of_viz", "Is the extension well? What to do where it is not."),

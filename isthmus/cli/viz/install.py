@@ -18,7 +18,7 @@ from isthmus.cli import scope as scopes
 from isthmus.errors import IsthmusError
 from isthmus.install import core, manifest, removal, rollout, state, trust
 from isthmus.install import values as core_values
-from isthmus.install.viz import parts, plan, values
+from isthmus.install.viz import parts, plan, tap, values
 from isthmus.kube import access
 from isthmus.kube import client as kube
 
@@ -53,7 +53,7 @@ def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
 @_choices
 @scopes.flags
 def install(*, scope: scopes.Scope, **said: Any) -> None:
-    """Put the viz extension into a cluster: Prometheus, and the metrics API that answers from it.
+    """Put the viz extension into a cluster: Prometheus, the metrics API that answers from it, and tap.
 
     Installing again keeps what was chosen and changes only what you say.
     """
@@ -81,7 +81,11 @@ async def _install(scope: scopes.Scope, said: dict[str, Any], *, must_exist: boo
                 f"cluster {client.access.context!r} has no viz extension to upgrade", hint="isthmus viz install --apply"
             )
         docs = documents(
-            await state.read(client, scope.control_ns), scope, state.data_of(stored).get("values", ""), sets
+            await state.read(client, scope.control_ns),
+            scope,
+            state.data_of(stored).get("values", ""),
+            sets,
+            tap=await tap.certificate(client, now=dt.datetime.now(dt.UTC)),
         )
         if said["dry_run"]:
             for what, doc in await rollout.changes(client, docs):
@@ -98,7 +102,9 @@ async def _install(scope: scopes.Scope, said: dict[str, Any], *, must_exist: boo
             click.echo(manifest.write(docs), nl=False)
 
 
-def documents(found: state.State, scope: scopes.Scope, stored: str, sets: dict[str, str]) -> list[Doc]:
+def documents(
+    found: state.State, scope: scopes.Scope, stored: str, sets: dict[str, str], *, tap: trust.Webhook
+) -> list[Doc]:
     """The extension for what a cluster has. `stored`: what an earlier installation chose, "" for none.
 
     Raises:
@@ -114,7 +120,7 @@ def documents(found: state.State, scope: scopes.Scope, stored: str, sets: dict[s
         present=found.present,
     )
     base = values.load(stored) if stored else values.Values()
-    return parts.render(plan.Plan(mesh, values.overlay(base, sets)))
+    return parts.render(plan.Plan(mesh, values.overlay(base, sets), tap))
 
 
 @click.command()

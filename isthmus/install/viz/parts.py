@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus import names
 from isthmus.install import objects
-from isthmus.install.viz import metrics_api, prometheus, web
+from isthmus.install.viz import metrics_api, prometheus, tap, web
 from isthmus.install.viz import plan as plans
 from isthmus.install.viz import values as choices
 
@@ -18,6 +18,7 @@ PARTS: tuple[Callable[[plans.Plan], list[Doc]], ...] = (
     prometheus.render,
     metrics_api.render,
     web.render,
+    tap.render,
 )
 """What renders each part, in the order in which they are applied."""
 

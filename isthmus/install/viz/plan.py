@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus import names
-from isthmus.install import core, objects
+from isthmus.install import core, objects, trust
 from isthmus.install.viz import values as choices
 
 Doc = dict[str, Any]
@@ -24,6 +24,8 @@ class Plan:
 
     core: core.Plan
     values: choices.Values
+    tap: trust.Webhook
+    """The certificate of the tap service."""
 
     @property
     def prometheus(self) -> str:

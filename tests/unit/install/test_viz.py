@@ -17,7 +17,7 @@ ROWS = re.findall(r"^\| `([^`]+)` \| (?:`([^`]*)`|–) \| (.+) \|$", PAGE, re.MU
 
 
 def rendered(**sets) -> list[dict]:
-    return parts.render(plan.Plan(b.plan(), values.overlay(values.Values(), sets)))
+    return parts.render(plan.Plan(b.plan(), values.overlay(values.Values(), sets), b.webhook()))
 
 
 def jobs(**sets) -> dict[str, dict]:
@@ -35,6 +35,10 @@ def jobs(**sets) -> dict[str, dict]:
         "Deployment/web",
         "Service/prometheus",
         "Deployment/prometheus",
+        "Service/tap",
+        "APIService/v1alpha1.tap.linkerd.io",
+        "ClusterRole/linkerd-linkerd-viz-tap-admin",
+        "Secret/tap-k8s-tls",
     ],
 )
 def test_names_that_tools_look_up(name):

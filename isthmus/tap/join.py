@@ -1,0 +1,235 @@
+"""One request as several proxies saw it. In: events of several streams. Out: `Journey`s: hops in order, and the time between. Pure.
+
+A hop is one proxy's view of one request. A journey begins at a hop on its way out (the client's proxy); the next hop is one that came in
+from that proxy: its client certificate is the first one's identity, it was asked the same, it answered the same, within the other's time.
+Among such candidates those with the same mark (`traceparent`, `x-request-id`, ...) are the request itself: the join is exact. Where no
+proxy saw a mark and exactly one candidate fits, the join is likely; where several do, there is none, and the journey says how many.
+
+No clock is compared: proxies tell times since the request began at each. Between two hops there is the time until the answer began at the
+first, less that at the second; half of it is drawn before, half after (docs/decisions/0017).
+Never here: streams (see `several`), drawing. Limits: HOPS hops of a journey; POOL hops are kept, each LINGER seconds at most.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from isthmus.tap import events
+
+HOPS = 8
+POOL = 20_000
+LINGER = 10.0
+"""Seconds by which the events of one request may arrive apart."""
+GRACE = 1.5
+"""Seconds after a journey's first hop has ended in which its others may still be told."""
+SLACK = 0.005
+MARKS = ("traceparent", "x-request-id", "x-b3-traceid", "x-amzn-trace-id")
+SURE, LIKELY, ALONE, OPEN = "exact", "likely", "alone", "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One proxy's view. `arrived` is when its first event came to us; `answered` and `ended` are seconds since it began, None while open.
+
+    `offset` is where it stands in its journey.
+    """
+
+    head: events.Event
+    arrived: float
+    answered: float | None = None
+    ended: float | None = None
+    status: int = 0
+    grpc: int | None = None
+    reset: int | None = None
+    bytes: int = 0
+    offset: float = 0.0
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """What tells its request from others: the trace's id, the request's id."""
+        return frozenset(
+            f"{name}={value.split('-')[1] if name == 'traceparent' and value.count('-') >= 3 else value}"
+            for name, value in self.head.headers
+            if name in MARKS and value
+        )
+
+    @property
+    def role(self) -> str:
+        """`client`, `gateway` or `server`."""
+        if not self.head.inbound:
+            return "client"
+        there = self.head.destination.pod
+        return "gateway" if self.head.proxy and there and there != self.head.proxy else "server"
+
+    @property
+    def ok(self) -> bool:
+        """Whether it went well."""
+        return self.reset is None and (self.status < 500 if not self.grpc else False)
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A request's hops in order. `how` is SURE or LIKELY when all were joined so, ALONE for one hop, OPEN when several fit (`rivals`)."""
+
+    hops: tuple[Hop, ...]
+    how: str
+    rivals: int = 0
+
+    @property
+    def mark(self) -> str:
+        """The mark that all hops share."""
+        first, *others = self.hops
+        return min((mark for mark in first.marks if all(mark in hop.marks for hop in others)), default="")
+
+    @property
+    def between(self) -> tuple[float, ...]:
+        """Seconds, there and back together, that passed outside the proxy before each hop but the first."""
+        return tuple(_outside(one, two) for one, two in zip(self.hops, self.hops[1:], strict=False))
+
+    @property
+    def inside(self) -> float:
+        """Seconds from the last hop until the application's answer began."""
+        return self.hops[-1].answered or self.hops[-1].ended or 0.0
+
+
+@dataclass
+class Joiner:
+    """Takes events, gives journeys. `clock` readings are handed in, so that it can be played."""
+
+    root: Callable[[Hop], bool] = lambda _: True
+    """Which hops journeys begin at, of those on their way out."""
+    _open: OrderedDict[tuple[str, str, int, int], Hop] = field(
+        default_factory=OrderedDict[tuple[str, str, int, int], Hop]
+    )
+    _done: list[Hop] = field(default_factory=list[Hop])
+    forgotten: int = 0
+
+    def feed(self, event: events.Event, now: float) -> None:
+        """Take an event that came at `now`."""
+        if event.kind == events.REQUEST:
+            self._open[event.key] = Hop(event, now)
+            while len(self._open) > POOL:
+                self._open.popitem(last=False)
+                self.forgotten += 1
+            return
+        hop = self._open.get(event.key)
+        if hop is None:
+            return
+        if event.kind == events.RESPONSE:
+            self._open[event.key] = replace(hop, answered=event.since_request, status=event.status)
+        elif event.kind == events.END:
+            del self._open[event.key]
+            self._done.append(
+                replace(hop, ended=event.since_request, grpc=event.grpc, reset=event.reset, bytes=event.bytes)
+            )
+
+    def take(self, now: float) -> list[Journey]:
+        """The journeys whose first hop ended GRACE seconds ago or whose hops are all there; each hop is in one at most."""
+        found: list[Journey] = []
+        for root in [hop for hop in self._done if not hop.head.inbound and self.root(hop)]:
+            journey = self._follow(root)
+            over = root.arrived + (root.ended or 0.0) + GRACE <= now
+            whole = journey.hops[-1].role == "server" and journey.how == SURE
+            if over or whole:
+                found.append(journey)
+                gone = {hop.head.key for hop in journey.hops}
+                self._done = [hop for hop in self._done if hop.head.key not in gone]
+        self._done = [hop for hop in self._done if now - hop.arrived - (hop.ended or 0.0) <= LINGER][-POOL:]
+        return found
+
+    def _follow(self, root: Hop) -> Journey:
+        hops, how, rivals = [root], ALONE, 0
+        while len(hops) < HOPS:
+            fit = [hop for hop in self._done if hop not in hops and follows(hops[-1], hop)]
+            marked = [hop for hop in fit if hop.marks & hops[-1].marks]
+            chosen = marked or fit
+            if not chosen:
+                break
+            if len(chosen) > 1 and not (marked and len(_nearest(hops[-1], marked)) == 1):
+                rivals = len(chosen)
+                break
+            following = _nearest(hops[-1], chosen)[0]
+            if not marked and (others := [h for h in self._done if h is not hops[-1] and follows(h, following)]):
+                rivals = len(others) + 1
+                break
+            how = SURE if marked and how in (ALONE, SURE) else LIKELY
+            hops.append(replace(following, offset=hops[-1].offset + _outside(hops[-1], following) / 2))
+            if following.role == "server":
+                break
+        return Journey(tuple(hops), OPEN if rivals else how, rivals)
+
+
+def follows(before: Hop, after: Hop) -> bool:
+    """Whether `after` may be where the request of `before` came in next."""
+    one, two = before.head, after.head
+    return (
+        two.inbound
+        and (one.method, one.path) == (two.method, two.path)
+        and (not before.marks or not after.marks or bool(before.marks & after.marks))
+        and before.status == after.status
+        and before.grpc == after.grpc
+        and _same(one.identity, two.source.labels.get("client_id", ""))
+        and _same(one.destination.labels.get("server_id", ""), two.identity)
+        and (not one.inbound or _same(one.destination.pod, two.proxy))
+        and (after.ended or 0.0) <= (before.ended or 0.0) + SLACK
+        and abs(after.arrived - before.arrived) <= GRACE
+    )
+
+
+def _same(said: str, is_: str) -> bool:
+    """Whether two names agree, as far as both are known."""
+    return not said or not is_ or said == is_
+
+
+def _nearest(before: Hop, hops: Iterable[Hop]) -> list[Hop]:
+    """Of hops with the same mark (a repeated try, a second call of one trace) those whose time fits best; several when none does."""
+    ranked = sorted(hops, key=lambda hop: _outside(before, hop))
+    return [hop for hop in ranked if _outside(before, hop) == _outside(before, ranked[0])]
+
+
+def _outside(before: Hop, after: Hop) -> float:
+    """Seconds of `before` that are none of `after`: there, and back until the answer began."""
+    if before.answered is not None and after.answered is not None:
+        return max(0.0, before.answered - after.answered)
+    return max(0.0, (before.ended or 0.0) - (after.ended or 0.0))
+
+
+def spans(journey: Journey) -> Iterator[tuple[Hop, float, float]]:
+    """Each hop with where it begins and how long it lasts, in seconds: what a waterfall draws."""
+    for hop in journey.hops:
+        yield hop, hop.offset, hop.ended or 0.0
+
+
+def document(journey: Journey) -> dict[str, object]:
+    """A journey as JSON has it; seconds."""
+    first = journey.hops[0].head
+    before = (0.0, *journey.between)
+    return {
+        "joined": journey.how,
+        "candidates": journey.rivals,
+        "mark": journey.mark,
+        "method": first.method,
+        "authority": first.authority,
+        "path": first.path,
+        "hops": [
+            {
+                "role": hop.role,
+                "cluster": hop.head.cluster,
+                "proxy": hop.head.proxy,
+                "identity": hop.head.identity,
+                "source": hop.head.source.address,
+                "destination": hop.head.destination.address,
+                "target_cluster": hop.head.destination.labels.get("target_cluster", ""),
+                "status": hop.status,
+                "grpc_status": hop.grpc,
+                "reset": hop.reset,
+                "response_bytes": hop.bytes,
+                "offset": hop.offset,
+                "outside_before": outside,
+                "until_answer": hop.answered,
+                "duration": hop.ended,
+            }
+            for hop, outside in zip(journey.hops, before, strict=True)
+        ],
+        "application": journey.inside,
+    }
