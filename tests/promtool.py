@@ -53,34 +53,36 @@ def play(folder: pathlib.Path, files: Mapping[str, str], test: Mapping[str, Any]
 
 
 class Prometheus:
-    """A real one on loopback that scrapes itself each second, with the files of rules in its folder."""
+    """A real one on loopback that scrapes itself and what it is told to, with the files of rules in its folder."""
 
     def __init__(
-        self, folder: pathlib.Path, files: Mapping[str, str], targets: Mapping[str, Sequence[str]] | None = None
+        self,
+        folder: pathlib.Path,
+        files: Mapping[str, str],
+        scrapes: Sequence[Mapping[str, Any]] = (),
+        interval: str = "1s",
     ) -> None:
         for name, text in files.items():
             (folder / name).write_text(text)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        jobs = {"prometheus": [f"127.0.0.1:{port}"], **(targets or {})}
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://{address}"
+        itself = {"job_name": "prometheus", "static_configs": [{"targets": [address]}]}
         config = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": interval, "evaluation_interval": interval},
             "rule_files": list(files),
-            "scrape_configs": [
-                {"job_name": name, "static_configs": [{"targets": list(to)}]} for name, to in jobs.items()
-            ],
+            "scrape_configs": [itself, *scrapes],
         }
         (folder / "prometheus.yml").write_text(json.dumps(config))
         said = ask("check", "config", "prometheus.yml", cwd=folder)
         assert said == "", said
-        words = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
+        words = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}"]
         with (folder / "log").open("w") as log:
             self.child = subprocess.Popen([program("prometheus"), *words], cwd=folder, stdout=log, stderr=log)
 
     def text(self, path: str) -> str:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:
             return answer.read().decode()
 
     def data(self, path: str) -> Any:

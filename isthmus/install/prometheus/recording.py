@@ -8,6 +8,8 @@ In: nothing. Out: groups of rules as documents. A name is `level:metric:operatio
     server    workload, Server, route, authorization
 
 `rate1m` is per second over the last minute, `sum` is a gauge's sum now. `cluster` is kept where one Prometheus scrapes several.
+Buckets are nine tenths of a mesh's series, so they are summed every SLOW seconds, and each bucket for what needs it alone: inbound ones
+by pod, workload and server, outbound ones by edge.
 Bounds: a level has at most as many series as the labels it keeps have values; labels that clients choose (`authority`, addresses,
 ports, `client_id`) are never kept. Never here: alerts (see `alerts.yml`), longer windows (`avg_over_time` of these series).
 """
@@ -34,6 +36,7 @@ SERVED = (*WORKLOAD, "srv_group", "srv_kind", "srv_name", "srv_port")
 BY_ROUTE = ("route_group", "route_kind", "route_name")
 BY_AUTHZ = ("authz_group", "authz_kind", "authz_name")
 
+SLOW = "30s"
 OUTBOUND = '{direction="outbound"}'
 INBOUND = '{direction="inbound"}'
 
@@ -59,7 +62,6 @@ class Rule:
 GOLDEN: tuple[tuple[str, tuple[str, ...], bool], ...] = (
     ("request_total", ("direction",), False),
     ("response_total", ("direction", "classification", "tls"), False),
-    ("response_latency_ms_bucket", ("direction", "le"), False),
     ("tcp_open_connections", ("direction", "peer", "tls"), True),
     ("tcp_read_bytes_total", ("direction", "peer"), False),
     ("tcp_write_bytes_total", ("direction", "peer"), False),
@@ -68,21 +70,25 @@ GOLDEN: tuple[tuple[str, tuple[str, ...], bool], ...] = (
 
 EDGES = (
     Rule("edge", "response_total", EDGE, ("classification", "tls"), OUTBOUND),
-    Rule("edge", "response_latency_ms_bucket", EDGE, ("le",), OUTBOUND),
     Rule("edge", "tcp_open_connections", EDGE, ("tls", "server_id", "no_tls_reason"), OUTBOUND, gauge=True),
     Rule("edge", "tcp_read_bytes_total", EDGE, ("tls",), '{direction="outbound", peer="dst"}'),
     Rule("edge", "tcp_write_bytes_total", EDGE, ("tls",), '{direction="outbound", peer="dst"}'),
 )
 
+POD_LATENCY = Rule("pod", "response_latency_ms_bucket", POD, ("direction", "le"), INBOUND)
+LATENCY = (
+    Rule("server", "response_latency_ms_bucket", SERVED, (*BY_ROUTE, *BY_AUTHZ, "le"), INBOUND),
+    Rule("edge", "response_latency_ms_bucket", EDGE, ("le",), OUTBOUND),
+)
+
 PROFILES = (
     Rule("route", "route_response_total", PROFILE, ("classification",)),
     Rule("route", "route_actual_response_total", PROFILE, ("classification",)),
-    Rule("route", "route_response_latency_ms_bucket", PROFILE, ("le",)),
 )
+PROFILE_LATENCY = (Rule("route", "route_response_latency_ms_bucket", PROFILE, ("le",)),)
 
 SERVERS = (
     Rule("server", "response_total", SERVED, (*BY_ROUTE, *BY_AUTHZ, "classification", "tls"), INBOUND),
-    Rule("server", "response_latency_ms_bucket", SERVED, (*BY_ROUTE, *BY_AUTHZ, "le"), INBOUND),
     Rule("server", "inbound_http_authz_allow_total", SERVED, (*BY_ROUTE, *BY_AUTHZ, "tls")),
     Rule("server", "inbound_http_authz_deny_total", SERVED, (*BY_ROUTE, "tls")),
     Rule("server", "inbound_tcp_authz_allow_total", SERVED, (*BY_AUTHZ, "tls")),
@@ -91,14 +97,21 @@ SERVERS = (
 
 
 def routes(protocol: str) -> tuple[Rule, ...]:
-    """Of outbound routes: what came of requests, how long they took, what was tried again; and the same of each backend."""
+    """Of outbound routes: what came of requests, what was tried again; and of each backend."""
     family, ends = f"outbound_{protocol}_route", (f"{protocol}_status", "error")
     return (
         Rule("route", f"{family}_request_statuses_total", ROUTE, ends),
-        Rule("route", f"{family}_request_duration_seconds_bucket", ROUTE, ("le",)),
         Rule("route", f"{family}_retry_requests_total", ROUTE),
         Rule("backend", f"{family}_backend_requests_total", BACKEND),
         Rule("backend", f"{family}_backend_response_statuses_total", BACKEND, ends),
+    )
+
+
+def route_latency(protocol: str) -> tuple[Rule, ...]:
+    """How long requests took, by route and by backend."""
+    family = f"outbound_{protocol}_route"
+    return (
+        Rule("route", f"{family}_request_duration_seconds_bucket", ROUTE, ("le",)),
         Rule("backend", f"{family}_backend_response_duration_seconds_bucket", BACKEND, ("le",)),
     )
 
@@ -106,28 +119,26 @@ def routes(protocol: str) -> tuple[Rule, ...]:
 def golden() -> list[Doc]:
     """Pods from the proxies' series, workloads from the pods': the long sums are made once."""
     pods = [Rule("pod", metric, POD, more, gauge=gauge).document() for metric, more, gauge in GOLDEN]
-    return pods + [_above("workload", rule, "sum without (pod)") for rule in pods]
+    return pods + [_workload(rule) for rule in pods]
 
 
-def links() -> list[Doc]:
+def latency() -> list[Doc]:
+    """Buckets: of pods and, from those, of workloads; of servers; of edges and, from those, of links."""
+    pods = POD_LATENCY.document()
+    return [pods, _workload(pods), *_documents(LATENCY), link("response_latency_ms_bucket", "le")]
+
+
+def link(family: str, more: str) -> Doc:
     """What goes to each target cluster, from the edges."""
-    kept = ", ".join(("cluster", *TARGET))
-    crossing = 'dst_target_cluster!=""'
-    return [
-        {
-            "record": "link:response_total:rate1m",
-            "expr": f"sum by ({kept}, classification) (edge:response_total:rate1m{{{crossing}}})",
-        },
-        {
-            "record": "link:response_latency_ms_bucket:rate1m",
-            "expr": f"sum by ({kept}, le) (edge:response_latency_ms_bucket:rate1m{{{crossing}}})",
-        },
-    ]
+    kept = ", ".join(("cluster", *TARGET, more))
+    edges = f'edge:{family}:rate1m{{dst_target_cluster!=""}}'
+    return {"record": f"link:{family}:rate1m", "expr": f"sum by ({kept}) ({edges})"}
 
 
-def _above(level: str, rule: Doc, how: str) -> Doc:
-    _, _, rest = rule["record"].partition(":")
-    return {"record": f"{level}:{rest}", "expr": f"{how} ({rule['record']})"}
+def _workload(pods: Doc) -> Doc:
+    """The pods' rule, one level up."""
+    _, _, rest = pods["record"].partition(":")
+    return {"record": f"workload:{rest}", "expr": f"sum without (pod) ({pods['record']})"}
 
 
 def _documents(rules: Iterable[Rule]) -> list[Doc]:
@@ -136,11 +147,20 @@ def _documents(rules: Iterable[Rule]) -> list[Doc]:
 
 def groups() -> list[Doc]:
     """All groups; rules of a group are evaluated in order, so that a level above reads the level below of the same moment."""
+    protocols = ("http", "grpc")
     made = {
         "golden": golden(),
-        "edges": _documents(EDGES) + links(),
-        "routes": _documents(rule for protocol in ("http", "grpc") for rule in routes(protocol)),
+        "edges": [*_documents(EDGES), link("response_total", "classification")],
+        "routes": _documents(rule for protocol in protocols for rule in routes(protocol)),
         "profiles": _documents(PROFILES),
         "servers": _documents(SERVERS),
     }
-    return [{"name": f"isthmus-{name}", "rules": rules} for name, rules in made.items()]
+    slow = {
+        "latency": latency(),
+        "route-latency": _documents(rule for protocol in protocols for rule in route_latency(protocol)),
+        "profile-latency": _documents(PROFILE_LATENCY),
+    }
+    return [
+        *({"name": f"isthmus-{name}", "rules": rules} for name, rules in made.items()),
+        *({"name": f"isthmus-{name}", "interval": SLOW, "rules": rules} for name, rules in slow.items()),
+    ]
