@@ -3,7 +3,9 @@
 import pytest
 
 from isthmus.install.prometheus import files
+from isthmus.install.viz import plan, prometheus, values
 from tests import promtool
+from tests.unit.install import builders
 
 pytestmark = pytest.mark.api
 
@@ -40,3 +42,15 @@ def test_a_recorded_series_is_the_sum_of_its_proxies(series: str, value: float, 
         ],
     }
     assert promtool.play(tmp_path, files.rules(), test) == ""
+
+
+def test_the_judge_has_nothing_against_the_installed_configuration(tmp_path) -> None:
+    """Debian's build knows no discovery by Kubernetes, so targets are found by HTTP, as is the default."""
+    chosen = plan.Plan(builders.plan(), values.Values())
+    (tmp_path / "rules").mkdir()
+    for name, text in files.rules().items():
+        (tmp_path / "rules" / name).write_text(text)
+    config = prometheus.config(chosen).replace("/etc/prometheus-rules", f"{tmp_path}/rules")
+    assert f"{tmp_path}/rules" in config
+    (tmp_path / "prometheus.yml").write_text(config)
+    assert promtool.ask("check", "config", "prometheus.yml", cwd=tmp_path) == ""
