@@ -52,7 +52,7 @@ needs-demo:
 	@PYTHON=$(PYTHON) tools/needs demo root python rust cc
 
 needs-test:
-	@PYTHON=$(PYTHON) tools/needs test root python rust lint cc tcpdump valgrind
+	@PYTHON=$(PYTHON) tools/needs test root python rust lint cc chromium tcpdump valgrind
 
 needs-check:
 	@PYTHON=$(PYTHON) tools/needs check python rust lint cc
@@ -71,9 +71,9 @@ $(BINARIES): $(RUST) | needs-rust
 
 proxy: $(BINARIES)
 
-$(PAGE): $(WEB) isthmus/dashboard/shapes.py isthmus/dashboard/shapes_more.py tools/gen_shapes.py tools/build_page | $(VENV)/.ready $(VENV)/.rpc
+$(PAGE): $(WEB) isthmus/dashboard/shapes.py isthmus/dashboard/shapes_more.py tools/gen_shapes.py tools/page | $(VENV)/.ready $(VENV)/.rpc
 	@echo "== web: the dashboard's page"
-	@tools/build_page
+	@tools/page build
 
 web: $(PAGE)
 
@@ -81,7 +81,7 @@ lab-binaries: setup
 	@echo "== lab: Kubernetes in one binary (about 5 minutes the first time, then cached)"
 	@$(ISTHMUS) lab build
 
-images: setup proxy lab-binaries $(if $(wildcard web/package.json),web)
+images: setup proxy lab-binaries web
 	@echo "== images: control, proxy, demo, prometheus"
 	@$(ISTHMUS) lab images
 
@@ -104,4 +104,4 @@ test: needs-test images
 	@tools/test
 
 clean:
-	@rm -rf build dist artefacts web/dist web/node_modules isthmus/dashboard/page proxy/target isthmus/rpc/*_pb2* isthmus/rpc/*_grpc* $(VENV) .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist artefacts web/dist web/node_modules web/src/shapes.ts isthmus/dashboard/page proxy/target isthmus/rpc/*_pb2* isthmus/rpc/*_grpc* $(VENV) .pytest_cache .ruff_cache .hypothesis

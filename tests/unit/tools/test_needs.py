@@ -67,6 +67,7 @@ def needs(house: pathlib.Path, programs: dict[str, str], words: str, *, user: in
         (RUST | {"cargo": "exit 101"}, "check lint", "make check needs clippy and rustfmt: run 'rustup component add"),
         ({}, "demo cc", "not here: gcc libc6-dev (Debian's names)"),
         ({"cc": "exit 1"}, "demo cc", "not here: gcc libc6-dev (Debian's names)"),
+        ({}, "test chromium", "not here: chromium (Debian's names)"),
         ({}, "test cc tcpdump", "not here: gcc libc6-dev tcpdump (Debian's names)"),
     ],
 )
