@@ -195,7 +195,7 @@ def application(api: Api) -> Starlette:
             except IsthmusError as error:
                 response = Refused(503, error.sentence).response()
             api.meters.requests.labels(handler, str(response.status_code)).inc()
-            quiet = handler == "discovery" and response.status_code < 400
+            quiet = handler == "discovery" and response.status_code in (200, 404)  # the API server asks again and again
             (api.log.debug if quiet else api.log.info)(
                 "request",
                 method=request.method,

@@ -3,7 +3,8 @@
 A hop is one proxy's view of one request. A journey begins at a hop on its way out (the client's proxy); the next hop is one that came in
 from that proxy: its client certificate is the first one's identity, it was asked the same, it answered the same, within the other's time.
 Among such candidates those with the same mark (`traceparent`, `x-request-id`, ...) are the request itself: the join is exact. Where no
-proxy saw a mark and exactly one candidate fits, the join is likely; where several do, there is none, and the journey says how many.
+proxy saw a mark and exactly one candidate came at that time, the join is likely; where several did, there is none, and the journey says
+how many.
 
 No clock is compared: proxies tell times since the request began at each. Between two hops there is the time until the answer began at the
 first, less that at the second; half of it is drawn before, half after (docs/decisions/0017).
@@ -22,6 +23,8 @@ LINGER = 10.0
 """Seconds by which the events of one request may arrive apart."""
 GRACE = 1.5
 """Seconds after a journey's first hop has ended in which its others may still be told."""
+NEAR = 0.1
+"""Seconds within which the events of one request usually arrive."""
 SLACK = 0.005
 MARKS = ("traceparent", "x-request-id", "x-b3-traceid", "x-amzn-trace-id")
 SURE, LIKELY, ALONE, OPEN = "exact", "likely", "alone", "ambiguous"
@@ -102,6 +105,7 @@ class Joiner:
         default_factory=OrderedDict[tuple[str, str, int, int], Hop]
     )
     _done: list[Hop] = field(default_factory=list[Hop])
+    _past: list[Hop] = field(default_factory=list[Hop])
     forgotten: int = 0
 
     def feed(self, event: events.Event, now: float) -> None:
@@ -132,31 +136,52 @@ class Joiner:
             whole = journey.hops[-1].role == "server" and journey.how == SURE
             if over or whole:
                 found.append(journey)
-                gone = {hop.head.key for hop in journey.hops}
-                self._done = [hop for hop in self._done if hop.head.key not in gone]
-        self._done = [hop for hop in self._done if now - hop.arrived - (hop.ended or 0.0) <= LINGER][-POOL:]
+                taken = {hop.head.key for hop in journey.hops[1:]}
+                self._done = [hop for hop in self._done if hop.head.key not in taken]
+        told = {hop.head.key for journey in found for hop in journey.hops}
+        # One that was not joined may still be whose hop another's looks like.
+        self._past += [journey.hops[-1] for journey in found if journey.how == OPEN]
+        self._done = [hop for hop in self._done if hop.head.key not in told and _fresh(hop, now)][-POOL:]
+        self._past = [hop for hop in self._past if _fresh(hop, now)][-POOL:]
         return found
 
     def _follow(self, root: Hop) -> Journey:
         hops, how, rivals = [root], ALONE, 0
         while len(hops) < HOPS:
-            fit = [hop for hop in self._done if hop not in hops and follows(hops[-1], hop)]
-            marked = [hop for hop in fit if hop.marks & hops[-1].marks]
-            chosen = marked or fit
+            last, before = hops[-1], {hop.head.key for hop in hops}
+            fit = [hop for hop in self._done if hop.head.key not in before and follows(last, hop)]
+            marked = [hop for hop in fit if hop.marks & last.marks]
+            chosen = _nearest(last, marked) if marked else _alike(last, fit)
             if not chosen:
                 break
-            if len(chosen) > 1 and not (marked and len(_nearest(hops[-1], marked)) == 1):
-                rivals = len(chosen)
-                break
-            following = _nearest(hops[-1], chosen)[0]
-            if not marked and (others := [h for h in self._done if h is not hops[-1] and follows(h, following)]):
-                rivals = len(others) + 1
+            following = chosen[0]
+            before_too = [h for h in (*self._done, *self._past) if _other(h, last) and follows(h, following)]
+            others = [] if marked else [h for h in before_too if _near(following, h)]
+            if len(chosen) > 1 or others:
+                rivals = max(len(chosen), len(others) + 1)
                 break
             how = SURE if marked and how in (ALONE, SURE) else LIKELY
-            hops.append(replace(following, offset=hops[-1].offset + _outside(hops[-1], following) / 2))
+            hops.append(replace(following, offset=last.offset + _outside(last, following) / 2))
             if following.role == "server":
                 break
         return Journey(tuple(hops), OPEN if rivals else how, rivals)
+
+
+def _alike(one: Hop, hops: list[Hop]) -> list[Hop]:
+    """Of hops without a mark those that came with this one; else the one there is."""
+    return [hop for hop in hops if _near(one, hop)] or (hops if len(hops) == 1 else [])
+
+
+def _near(one: Hop, two: Hop) -> bool:
+    return abs(one.arrived - two.arrived) <= NEAR
+
+
+def _fresh(hop: Hop, now: float) -> bool:
+    return now - hop.arrived - (hop.ended or 0.0) <= LINGER
+
+
+def _other(one: Hop, two: Hop) -> bool:
+    return one.head.key != two.head.key
 
 
 def follows(before: Hop, after: Hop) -> bool:
@@ -170,7 +195,8 @@ def follows(before: Hop, after: Hop) -> bool:
         and before.grpc == after.grpc
         and _same(one.identity, two.source.labels.get("client_id", ""))
         and _same(one.destination.labels.get("server_id", ""), two.identity)
-        and (not one.inbound or _same(one.destination.pod, two.proxy))
+        and _same(one.destination.pod, two.proxy)
+        and (one.cluster == two.cluster or not (one.inbound or one.destination.pod))
         and (after.ended or 0.0) <= (before.ended or 0.0) + SLACK
         and abs(after.arrived - before.arrived) <= GRACE
     )

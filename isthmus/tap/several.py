@@ -1,11 +1,13 @@
 """Taps of several clusters as one stream. In: clients, wishes. Out: events in the order in which they come.
 
-A stream that ends or breaks is a sentence among the events, and does not end the others; when all have ended, so does this.
+A stream that ends or breaks is a sentence among the events, and does not end the others; when all have ended, that is an error, as nobody
+asks for an end but by leaving.
 Never here: matching events of one request (see `join`). Limit: ROOM events wait for the reader; then the tap services wait and drop.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from isthmus.errors import IsthmusError
@@ -30,10 +32,17 @@ async def follow(sources: Sequence[Source]) -> AsyncGenerator[tuple[Source, even
     """Events of all.
 
     Raises:
-        IsthmusError: every stream was refused; with several, each one's sentence.
+        IsthmusError: every stream was refused, or has ended; with several, each one's sentence.
     """
+    async with aclosing(ticking(sources, None)) as stream:
+        async for one in stream:
+            if one is not None:
+                yield one
+
+
+async def ticking(sources: Sequence[Source], tick: float | None) -> AsyncGenerator[tuple[Source, events.Event] | None]:
+    """The same, and None whenever nothing came for `tick` seconds."""
     queue: asyncio.Queue[tuple[Source, events.Event | IsthmusError | None]] = asyncio.Queue(ROOM)
-    refused: list[tuple[Source, IsthmusError]] = []
 
     async def one(source: Source) -> None:
         try:
@@ -42,25 +51,31 @@ async def follow(sources: Sequence[Source]) -> AsyncGenerator[tuple[Source, even
             await queue.put((source, None))
         except IsthmusError as error:
             await queue.put((source, error))
+        except Exception as error:
+            await queue.put((source, IsthmusError(f"cluster {source.cluster!r}: {error!r}")))
+            raise
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(source)) for source in sources]
-        try:
-            left = len(tasks)
-            while left:
-                source, what = await queue.get()
-                if isinstance(what, events.Event):
-                    yield source, what
-                    continue
-                left -= 1
-                sentence = what.sentence if what else "the stream has ended"
-                if what is not None:
-                    refused.append((source, what))
-                if not source.quiet and left:
-                    yield source, events.Event(events.NOTICE, source.cluster, sentence=sentence)
-        finally:
-            for task in tasks:
-                task.cancel()
-    if len(refused) == len(sources):
-        loud = [error for source, error in refused if not source.quiet] or [error for _, error in refused]
-        raise loud[0] if len(loud) == 1 else IsthmusError("; ".join(dict.fromkeys(e.sentence for e in loud)))
+    refused: list[tuple[Source, IsthmusError]] = []
+    # No TaskGroup: a generator that is closed where it yields must not turn that into a group of errors.
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(one(source), name=f"tap {source.cluster}") for source in sources]
+    try:
+        while len(refused) < len(tasks):
+            try:
+                async with asyncio.timeout(tick):
+                    source, what = await queue.get()
+            except TimeoutError:
+                yield None
+                continue
+            if isinstance(what, events.Event):
+                yield source, what
+                continue
+            refused.append((source, what or IsthmusError("the stream has ended")))
+            if not source.quiet and len(refused) < len(tasks):
+                yield source, events.Event(events.NOTICE, source.cluster, sentence=refused[-1][1].sentence)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    loud = [error for source, error in refused if not source.quiet] or [error for _, error in refused]
+    raise loud[0] if len(loud) == 1 else IsthmusError("; ".join(dict.fromkeys(e.sentence for e in loud)))

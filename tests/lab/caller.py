@@ -37,6 +37,11 @@ def page(host: str, port: int, path: str) -> dict[str, Any]:
     return {"status": status, "body": body.decode()}
 
 
+def ask(host: str, port: int, name: str, path: str, fields: dict[str, str]) -> dict[str, Any]:
+    """One request with headers of its own."""
+    return {"status": get(host, port, path, name, fields)[0]}
+
+
 def many(host: str, port: int, name: str, count: int, connections: int, seconds: float = 0) -> dict[str, Any]:
     """`count` requests (or as many as fit in `seconds`) over keep-alive connections: answers by cluster, and failures."""
     clusters: collections.Counter[str] = collections.Counter()
@@ -172,6 +177,7 @@ def tcp(host: str, port: int, size: int) -> dict[str, Any]:
 
 DO = {
     "page": page,
+    "ask": ask,
     "many": many,
     "headers": headers,
     "download": download,
