@@ -50,6 +50,11 @@ class Backend:
     place: str
     now: Callable[[], dt.datetime]
 
+    @property
+    def may_tap(self) -> bool:
+        """Requests of others are shown to viewers with rights of their own alone."""
+        return self.logins is not None or self.may_write
+
     def viewer(self, request: Request) -> Viewer | None:
         """Who asks; None where they must log in first."""
         if self.own is not None:

@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import prometheus_client
@@ -29,6 +29,16 @@ LEVEL = 1
 """Of compression: a snapshot of 2 000 services shrinks to a tenth for some 20 ms."""
 GZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 """The head of a compressed stream, which has no end of its own."""
+
+
+class Slot(Protocol):
+    """Where a stream's events come from."""
+
+    async def wait(self) -> "Event":
+        """The next; raises `latest.EndOfValues` after the last."""
+        ...
+
+
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[Any]]
 Key = tuple[str, Hashable]
 """A session, and what it looks at."""
@@ -210,9 +220,7 @@ class Stream:
         """Send until either side ends."""
         raise NotImplementedError
 
-    async def pump(
-        self, slot: latest.Latest[Event], scope: guard.Scope, receive: guard.Receive, send: guard.Send
-    ) -> None:
+    async def pump(self, slot: Slot, scope: guard.Scope, receive: guard.Receive, send: guard.Send) -> None:
         """What `slot` gets goes to the browser until one of the two ends."""
         packed = takes_gzip(scope)
         headers = [*_HEADERS, (b"content-encoding", b"gzip")] if packed else _HEADERS
@@ -226,7 +234,7 @@ class Stream:
             sending.cancel()
             leaving.cancel()
 
-    async def _send(self, slot: latest.Latest[Event], scope: guard.Scope, send: guard.Send, *, packed: bool) -> None:
+    async def _send(self, slot: Slot, scope: guard.Scope, send: guard.Send, *, packed: bool) -> None:
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import prometheus_client
 
 from isthmus import names
-from isthmus.dashboard import app, clusters, files, guard, live, login
+from isthmus.dashboard import app, clusters, files, guard, live, login, tap
 from isthmus.errors import BadValue
 from isthmus.kube import access
 from isthmus.serve import logs, runtime, web
@@ -97,7 +97,7 @@ async def start_in_cluster(process: runtime.Runtime, options: Options) -> None:
 def serve(process: runtime.Runtime, backend: app.Backend, hosts: re.Pattern[str], sock: socket.socket) -> None:
     """Answer on a listening socket for the life of the process."""
     refused = backend.hub.meters.refused
-    gate = guard.Guard(app.app(backend), hosts, lambda status: refused.labels(str(status)).inc())
+    gate = guard.Guard(app.app(backend, tap.routes(backend)), hosts, lambda status: refused.labels(str(status)).inc())
     process.spawn(web.plain(gate, sock), name="web")
 
 

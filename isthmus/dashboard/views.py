@@ -25,7 +25,7 @@ KINDS = (
 )
 PARTS = {"cluster", "namespace", "kind", "name", "window"}
 PERIOD, SLOW = 2.0, 15.0
-_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
+NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def parse(said: Mapping[str, str]) -> common.Query:
         elif key == "kind":
             if value not in KINDS:
                 raise BadValue("kind", value, '"deployment"', why=f"there are {', '.join(KINDS)}")
-        elif value and not _NAME.match(value):
+        elif value and not NAME.match(value):
             raise BadValue(key, value[:80], '"demo"', why="not a name")
     return common.Query(**{key: value for key, value in said.items() if value})
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from isthmus import names
 from isthmus.dashboard import shapes
 from isthmus.dashboard.pages import common
 from isthmus.kube import crds
@@ -64,6 +65,14 @@ def _node(drawn: _Drawing, subject: shapes.Subject, said: insight_pb2.GraphNode 
     return at
 
 
+def _by_gateway(drawn: _Drawing, target: shapes.Subject) -> shapes.Subject:
+    """What is called in another cluster is a Service there, and requests come in through the gateway: where that cluster was asked too,
+    its gateway is the end that its own graph goes on from.
+    """
+    gateway = shapes.Subject(target.cluster, names.MULTICLUSTER_NS, "deployment", common.GATEWAY)
+    return gateway if target.kind == "service" and common.ident(gateway) in drawn.nodes else target
+
+
 def _edge(
     drawn: _Drawing,
     asked: str,
@@ -72,6 +81,7 @@ def _edge(
     ruled: frozenset[tuple[str, str, str]],
 ) -> None:
     source, target = common.subject(asked, said.source, known), common.subject(asked, said.target, known)
+    target = _by_gateway(drawn, target) if target.cluster != asked else target
     begin, end = _node(drawn, source, None), _node(drawn, target, None)
     at = f"{begin}>{end}>{said.service}"
     if at in drawn.edges and drawn.edges[at].golden.rps >= said.golden.rps:

@@ -49,7 +49,7 @@ def link(target="west", uid="uid-west", status=None):
 
 def two_clusters():
     gateway = sub("linkerd-gateway", namespace="linkerd-multicluster")
-    there = sub("linkerd-gateway", namespace="linkerd-multicluster", cluster="west")
+    there = sub("web", "service", cluster="west")
     east = pb.GraphResponse(
         nodes=[node(sub("client"), 9)], edges=[edge(sub("client"), there, 9, service="web.demo:80", secured=1)]
     )
