@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from lightkube.models import core_v1
 
-from isthmus import names, workload
-from isthmus.tap import match, resource, selector
+from isthmus import names, selector, workload
+from isthmus.tap import match, resource
 
 PODS = 200
 SENTENCES = 5

@@ -13,29 +13,41 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of resource. `label`: what proxies' series call it, "" where they name only its pods. `policy`: it is of inbound policy."""
+    """A kind of resource. `label`: what proxies' series call it, "" where they name only its pods. `policy`: of inbound policy, the label
+    that holds its kind, and the value.
+    """
 
     word: str
     also: tuple[str, ...]
     label: str
-    policy: bool = False
+    policy: tuple[str, str] = ("", "")
 
 
 _KINDS = (
     Kind("authority", ("au", "authorities"), "authority"),
-    Kind("authorizationpolicy", ("ap", "authzpolicy", "authorizationpolicies"), "authz_name", policy=True),
+    Kind(
+        "authorizationpolicy",
+        ("ap", "authzpolicy", "authorizationpolicies"),
+        "authz_name",
+        ("authz_kind", "authorizationpolicy"),
+    ),
     Kind("cronjob", ("cj", "cronjobs"), ""),
     Kind("daemonset", ("ds", "daemonsets"), "daemonset"),
     Kind("deployment", ("deploy", "deployments"), "deployment"),
-    Kind("httproute", ("httproutes", "hr"), "route_name", policy=True),
-    Kind("grpcroute", ("grpcroutes",), "route_name", policy=True),
+    Kind("httproute", ("httproutes", "hr"), "route_name", ("route_kind", "HTTPRoute")),
+    Kind("grpcroute", ("grpcroutes",), "route_name", ("route_kind", "GRPCRoute")),
     Kind("job", ("jobs",), "k8s_job"),
     Kind("namespace", ("ns", "namespaces"), "namespace"),
     Kind("pod", ("po", "pods"), "pod"),
     Kind("replicaset", ("rs", "replicasets"), ""),
     Kind("replicationcontroller", ("rc", "replicationcontrollers"), "replicationcontroller"),
-    Kind("server", ("srv", "servers"), "srv_name", policy=True),
-    Kind("serverauthorization", ("saz", "serverauthz", "serverauthorizations"), "authz_name", policy=True),
+    Kind("server", ("srv", "servers"), "srv_name", ("srv_kind", "server")),
+    Kind(
+        "serverauthorization",
+        ("saz", "serverauthz", "serverauthorizations"),
+        "authz_name",
+        ("authz_kind", "serverauthorization"),
+    ),
     Kind("service", ("svc", "services"), "service"),
     Kind("statefulset", ("sts", "statefulsets"), "statefulset"),
 )

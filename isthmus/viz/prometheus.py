@@ -1,7 +1,8 @@
 """Questions to Prometheus. In: PromQL. Out: typed samples, or a refusal in a sentence.
 
 Equal questions that are asked at once, or within FRESH seconds, are asked once: tables of many viewers ask the same.
-Limits: SECONDS an answer, with its wait for a turn; AT_ONCE questions; BYTES an answer; KEPT answers kept.
+Limits: SECONDS an answer, with its wait for a turn; AT_ONCE questions; BYTES an answer; KEPT answers kept;
+TRIES of a question, PAUSE seconds apart.
 Never here: what is asked (see `query`), what it means.
 """
 
@@ -20,6 +21,7 @@ AT_ONCE = 12
 BYTES = 32 * 1024 * 1024
 FRESH = 0.5
 KEPT = 512
+TRIES, PAUSE = 3, 0.2
 T = TypeVar("T")
 
 
@@ -31,6 +33,7 @@ class Prometheus:
         url: str,
         *,
         seconds: float = SECONDS,
+        most: int = BYTES,
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -39,6 +42,7 @@ class Prometheus:
         """Samples that were dropped, for as long as the process lives."""
         self.asked = 0
         self._seconds = seconds
+        self._most = most
         limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
         self._http = httpx2.AsyncClient(
             base_url=url, transport=transport, timeout=seconds, limits=limits, trust_env=False, follow_redirects=False
@@ -89,17 +93,27 @@ class Prometheus:
             raise Unreachable(sentence, hint="kubectl -n linkerd-viz get pods says whether it runs") from error
 
     async def _post(self, path: str, words: Mapping[str, str]) -> bytes:
+        """One question; where not Prometheus but something on the way to it refuses, up to TRIES times."""
+        status = 0
+        for left in reversed(range(TRIES)):
+            status, body = await self._once(path, words)
+            if status < 400 or samples.refusal(body):
+                return body
+            if status < 500 or not left:
+                break
+            await asyncio.sleep(PAUSE)
+        sentence = f"Prometheus at {self.url} answers with HTTP {status}"
+        raise Unreachable(sentence, hint="--set prometheusUrl= names Prometheus itself")
+
+    async def _once(self, path: str, words: Mapping[str, str]) -> tuple[int, bytes]:
         body = bytearray()
         async with self._http.stream("POST", path, data=dict(words)) as answer:
             async for part in answer.aiter_bytes():
                 body += part
-                if len(body) > BYTES:
-                    sentence = f"the answer of Prometheus is larger than {BYTES >> 20} MiB"
+                if len(body) > self._most:
+                    sentence = f"the answer of Prometheus is larger than {self._most >> 20} MiB"
                     raise IsthmusError(sentence, hint="ask for one namespace, or fewer resources")
-        if answer.status_code >= 400 and not samples.refusal(bytes(body)):
-            sentence = f"Prometheus at {self.url} answers with HTTP {answer.status_code}"
-            raise Unreachable(sentence, hint="--set prometheusUrl= names Prometheus itself")
-        return bytes(body)
+        return answer.status_code, bytes(body)
 
 
 class _Shared(Generic[T]):

@@ -5,6 +5,7 @@ It is ready once every watch has brought a whole list; it serves while Prometheu
 
 import argparse
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from isthmus import names
 from isthmus.kube import access, crds, slim, store, watch
 from isthmus.kube import client as kube
 from isthmus.serve import plane, runtime, topics, web
-from isthmus.viz import api, door, prometheus, world
+from isthmus.viz import api, asker, door, insight, prometheus, world
 
 GRPC_PORT, HTTP_PORT, ADMIN_PORT = 8085, 8087, 9995
 URL = f"http://prometheus.{names.VIZ_NS}.svc.{names.CLUSTER_DOMAIN}:9090"
@@ -100,7 +101,9 @@ async def wire(process: runtime.Runtime, options: Options, client: kube.Client) 
         process.ready_when(f"watch {kind.__name__}", lambda kept=kept: kept.synced)
         stores.append(kept)
     asked = prometheus.Prometheus(options.prometheus_url)
-    methods = api.Api(asked, known).methods()
+    mesh = api.Mesh(options.control_ns, options.cluster_domain, options.trust_domain)
+    ask = asker.Asker(asked)
+    methods = [*api.Api(ask, known, mesh, time.time).methods(), *insight.Insight(ask, known).methods()]
     plane.open_when_synced(process, stores, api.services(methods), options.port)
     synced = door.Door(api.by_path(methods), known, lambda: all(one.synced for one in stores))
     process.spawn(web.plain(synced, listen(options.http_port)), name="http")

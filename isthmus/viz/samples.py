@@ -79,7 +79,7 @@ class Matrix:
     lost: int = 0
 
 
-def vector(body: bytes) -> Vector:
+def vector(body: bytes, limit: int = LIMIT) -> Vector:
     """The rows of an instant query.
 
     Raises:
@@ -92,14 +92,14 @@ def vector(body: bytes) -> Vector:
         raise strange(error) from error
     for one in found:
         number = _number(one.value[1])
-        if number is None or len(rows) >= LIMIT:
+        if number is None or len(rows) >= limit:
             lost += 1
         else:
             rows.append(Row(one.metric, number))
     return Vector(tuple(rows), lost)
 
 
-def matrix(body: bytes) -> Matrix:
+def matrix(body: bytes, limit: int = LIMIT) -> Matrix:
     """The series of a range query.
 
     Raises:
@@ -112,7 +112,7 @@ def matrix(body: bytes) -> Matrix:
         raise strange(error) from error
     for one in found:
         points = [(at, number) for at, text in one.values if (number := _number(text)) is not None]
-        room = max(0, LIMIT - kept)
+        room = max(0, limit - kept)
         lost += len(one.values) - len(points[:room])
         kept += len(points[:room])
         if points[:room]:

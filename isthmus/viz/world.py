@@ -73,7 +73,7 @@ class World:
 
     def find(self, kind: str, namespace: str, name: str = "") -> Iterable[names.Key]:
         """Resources of a kind: of a namespace ("" is all), of a name ("" is all)."""
-        keys = self.pods.keys() if kind == "pod" else self.things[kind].keys()
+        keys = self.pods.keys() if kind == "pod" else {k: None for word in _alike(kind) for k in self.things[word]}
         for key in keys:
             inside = kind == "namespace" or not namespace or key.namespace == namespace
             if inside and (not name or key.name == name):
@@ -81,8 +81,10 @@ class World:
 
     def labels(self, kind: str, key: names.Key) -> Mapping[str, str]:
         """An object's labels; none when it is not known."""
-        found = self.pods.get(key) if kind == "pod" else self.things[kind].get(key)
-        return found.labels if found else {}
+        if kind == "pod":
+            return self.pods[key].labels if key in self.pods else {}
+        found = (self.things[word].get(key) for word in _alike(kind))
+        return next((one.labels for one in found if one), dict[str, str]())
 
     def owner_of(self, pod: str, namespace: str) -> tuple[str, str]:
         """(kind, name) of the workload of a pod; the pod itself when nothing is known."""
@@ -147,6 +149,11 @@ class World:
     def drop(self, kind: str, key: names.Key) -> tuple[()]:
         self.things[kind].pop(key, None)
         return ()
+
+
+def _alike(kind: str) -> tuple[str, ...]:
+    """The words under which a kind is kept: HTTPRoutes are of two groups."""
+    return ("httproute", "gateway/httproute") if kind == "httproute" else (kind,)
 
 
 def _discard(index: defaultdict[Any, set[names.Key]], at: object, key: names.Key) -> None:
