@@ -201,6 +201,15 @@ def server(mode: Any) -> inbound_pb2.Server:
     return out
 
 
+def same_pod(token: str) -> bool:
+    """Whether a context or workload is the one that `pods.Pod.environment` gave: whole JSON with a namespace and a pod."""
+    try:
+        said = json.loads(token)
+    except ValueError:
+        return False
+    return said.get("ns") == "default" and bool(said.get("pod"))
+
+
 def encode(message: Any) -> bytes:
     return message.SerializeToString()
 
@@ -241,6 +250,8 @@ class Plane:
         return out
 
     async def get(self, request: destination_pb2.GetDestination, context: Any) -> AsyncIterator[Any]:
+        if not same_pod(request.context_token):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a context is needed")
         sent: dict[str, Said] = {}
         async for said in self.file.versions(lambda: self.file.ask("endpoints", request.path)):
             if said is None:
@@ -268,6 +279,8 @@ class Plane:
             yield profile(said or {})
 
     async def watch(self, request: outbound_pb2.TrafficSpec, context: Any) -> AsyncIterator[Any]:
+        if not same_pod(request.source_workload):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a workload is needed")
         key = spelled(request.addr) if request.HasField("addr") else request.authority
         async for said in self.file.versions(lambda: self.file.ask("outbound", key)):
             if said is None:
@@ -279,6 +292,8 @@ class Plane:
             yield policy(said)
 
     async def watch_port(self, request: inbound_pb2.PortSpec, context: Any) -> AsyncIterator[Any]:
+        if not same_pod(request.workload):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a workload is needed")
         async for mode in self.file.versions(lambda: self.file.ask("ports", str(request.port)) or "allow"):
             yield server(mode)
 

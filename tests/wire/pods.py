@@ -140,8 +140,9 @@ class Pod:
             plain |= self._far_plane()
         if self.name == "gateway":
             plain["INBOUND_GATEWAY_SUFFIXES"] = "svc.cluster.local."
-        prefix = {name: "" if name.startswith("ISTHMUS_") else "LINKERD2_PROXY_" for name in plain | changes}
-        return {f"{prefix[name]}{name}": value for name, value in (plain | changes).items() if value}
+        bare = ("ISTHMUS_", "LD_", "HOSTNAME")
+        known = {name: value for name, value in (plain | changes).items() if value}
+        return {name if name.startswith(bare) else f"LINKERD2_PROXY_{name}": value for name, value in known.items()}
 
     def _far_plane(self) -> dict[str, str]:
         """A control plane in another pod, behind that pod's proxy: the everyday case."""

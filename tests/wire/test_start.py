@@ -1,12 +1,14 @@
 """How a proxy starts: its environment, its certificate, its admin port."""
 
+import contextlib
+import pathlib
 import subprocess
 import sys
 
 import pytest
 from prometheus_client import parser
 
-from tests.wire import conftest, pods, world
+from tests.wire import conftest, pods, raw, world
 
 pytestmark = pytest.mark.wire
 
@@ -32,6 +34,55 @@ def test_a_proxy_is_ready_in_a_moment(stage: conftest.Stage) -> None:
     second.wait_ready()
     print(f"ready after {', '.join(f'{millis:.0f}' for millis in took)} ms")
     assert took[0] <= 50
+
+
+def test_the_program_is_small(stage: conftest.Stage) -> None:
+    if not stage.client.metric("proxy_build_info", profile="release"):
+        pytest.skip("size is of release builds")
+    assert pods.program("isthmus-proxy").stat().st_size < 15 << 20
+
+
+def test_what_is_not_to_be_had_at_start_is_told_in_a_sentence(stage: conftest.Stage, tmp_path: pathlib.Path) -> None:
+    odd = tmp_path / "odd.pem"
+    odd.write_text("no PEM")
+    for changes, said in (
+        ({}, "cannot listen on 0.0.0.0:4191"),
+        ({"IDENTITY_TRUST_ANCHORS": "", "ISTHMUS_PROXY_TRUST_ANCHORS_FILE": str(odd)}, "trust anchors are not PEM"),
+    ):
+        done = subprocess.run(
+            stage.client.inside(str(pods.program("isthmus-proxy"))),
+            env=stage.client.environment(stage.anchors, **changes),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+def test_a_proxy_without_descriptors_goes_on_when_it_has_some(stage: conftest.Stage, state: world.State) -> None:
+    pid = stage.server.children["proxy"].process.pid
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()
+    usual = next(line.split()[3] for line in limits if line.startswith("Max open files"))
+
+    def descriptors(soft: int | str) -> None:
+        """As the proxy's own user: root in a container may not."""
+        own = ["setpriv", f"--reuid={pods.UID}", f"--regid={pods.UID}", "--clear-groups"]
+        pods.run(*own, "prlimit", "--pid", str(pid), f"--nofile={soft}:")
+
+    held = sum(1 for _ in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    with contextlib.ExitStack() as socks:
+        try:
+            descriptors(held + 8)
+            waiting = [socks.enter_context(raw.connect(stage.server.ip, 8080)) for _ in range(20)]
+            for sock in waiting:
+                raw.send(sock, b"GET / HTTP/1.1\r\nhost: web\r\n\r\n")
+            waiting = [sock for sock in waiting if raw.read(sock, 0.1).status != 200]
+            assert len(waiting) >= 10, "they were to be too many"
+        finally:
+            descriptors(usual)
+        for sock in waiting[-5:]:
+            assert raw.read(sock, 5, bool).status == 200
 
 
 def test_metrics_are_read_by_prometheus_and_carry_the_labels_dashboards_ask_for(stage: conftest.Stage) -> None:

@@ -37,7 +37,7 @@ def traced(stage: conftest.Stage) -> None:
         "TRACE_EXTRA_ATTRIBUTES": 'zone="a"\nteam=x',
     }
     for pod in (stage.client, stage.server):
-        pod.restart_proxy(stage.anchors, **extra, TRACE_SERVICE_NAME=f"{pod.name}-proxy")
+        pod.restart_proxy(stage.anchors, **extra, TRACE_SERVICE_NAME=f"{pod.name}-proxy", HOSTNAME=f"{pod.name}-0")
 
 
 def spans(collector: pods.Child, trace: str) -> list[Said]:
@@ -62,7 +62,7 @@ def test_a_sampled_trace_gets_a_span_from_each_proxy_and_the_next_hop_sees_it(
     assert (outer["kind"], inner["kind"]) == (3, 2)
     assert arrived["traceparent"] == f"00-{TRACE}-{inner['span']}-01"
     assert arrived["tracestate"] == "a=b"
-    assert inner["resource"] == {"service.name": "server-proxy", "zone": "a", "team": "x"}
+    assert inner["resource"] == {"service.name": "server-proxy", "host.name": "server-0", "zone": "a", "team": "x"}
     said = inner["attributes"]
     assert said["http.request.method"] == "GET"
     assert (said["url.path"], said["http.response.status_code"], said["direction"]) == ("/headers", 200, "inbound")

@@ -123,3 +123,33 @@ impl Engine {
         tally.shard.add(counter, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::slab::Key;
+
+    #[test]
+    fn what_a_failure_is() {
+        let x = |status: u16, grpc: Option<u8>, failures: &[(u16, u16)]| {
+            let mut x = Exchange::new(Key::NONE, 0, 0);
+            x.facts.set_if(Facts::GRPC, grpc.is_some());
+            (x.status, x.grpc, x.failures) = (status, grpc.unwrap_or(u8::MAX), failures.into());
+            classify(&x)
+        };
+        let failed: Vec<u8> = (0..=16).filter(|&code| !x(200, Some(code), &[])).collect();
+        assert_eq!(failed, [2, 4, 7, 13, 14, 15], "unknown, late, denied, internal, unavailable, lost");
+        assert!(x(200, Some(u8::MAX), &[]), "without trailers");
+        for (status, failures, good) in [
+            (200, &[][..], true),
+            (404, &[], true),
+            (500, &[], false),
+            (599, &[], false),
+            (404, &[(400, 404)], false),
+            (405, &[(400, 404)], true),
+            (503, &[(400, 404)], true),
+        ] {
+            assert_eq!(x(status, None, failures), good, "{status} {failures:?}");
+        }
+    }
+}

@@ -142,3 +142,23 @@ fn a_new_certificate_leaves_connections_alone() {
     }
     assert_eq!(world.metric(0, "tcp_open_total", &["peer=\"dst\""]), 1.0);
 }
+
+#[test]
+fn so_many_unused_connections_are_kept_and_none_of_http_1_0() {
+    let side = Side { pool_max: 1, ..Side::default() };
+    let mut world = alone(Config { inbound_side: side, ..Config::default() });
+    let ask = |world: &mut World, version: &str| {
+        let clients: Vec<_> = (0..2).map(|i| world.connect_in(0, &format!("10.7.0.{i}:9"), "10.0.0.2:8080")).collect();
+        clients.iter().for_each(|&end| world.write(end, ASK));
+        world.run();
+        let apps: Vec<_> = (0..2).map_while(|_| world.accept("10.0.0.2:8080")).collect();
+        for &app in &apps {
+            world.write(app, format!("HTTP/{version} 200 OK\r\ncontent-length: 0\r\n\r\n"));
+        }
+        world.run();
+        (apps.len(), apps.iter().filter(|&&app| world.ended(app).is_none()).count())
+    };
+    assert_eq!(ask(&mut world, "1.1"), (2, 1), "one is kept");
+    world.pass(seconds(5));
+    assert_eq!(ask(&mut world, "1.0"), (2, 0), "those are used once");
+}

@@ -2,6 +2,7 @@
 
 use super::make::*;
 use super::world::World;
+use crate::engine::Life;
 use std::sync::Arc;
 use std::time::Duration;
 use table::inbound::Authentication;
@@ -131,4 +132,58 @@ fn tls_of_the_application_is_passed_through() {
     let server = world.accept("10.0.0.2:8080").expect("dialed");
     assert_eq!(world.read(server), hello);
     assert_eq!(world.metric(1, "tcp_open_total", &["sni=\"c.test\"", "tls=\"opaque\""]), 1.0);
+}
+
+#[test]
+fn a_drain_lets_bytes_run_until_a_side_ends_or_its_grace_is_over() {
+    for ends in [true, false] {
+        let mut world = opaque_pair(9);
+        let client = world.connect(0, "10.1.0.1:80");
+        world.write(client, b"x");
+        world.run();
+        let server = world.accept("10.0.0.2:8080").expect("dialed");
+        world.tell(1, Tell::Drain(Duration::from_secs(5)));
+        world.pass(Duration::from_secs(3));
+        world.write(server, b"still here");
+        world.run();
+        assert_eq!((world.text(client).as_str(), world.nodes[1].engine.life), ("still here", Life::Draining));
+        if ends {
+            world.finish(client);
+            world.finish(server);
+            world.run();
+        } else {
+            world.pass(Duration::from_secs(3));
+        }
+        assert_eq!(world.nodes[1].engine.life, Life::Over, "{ends}");
+    }
+}
+
+#[test]
+fn bytes_that_policy_does_not_let_in_are_counted() {
+    let mut world = pair(10);
+    let mut shut = server(Authentication::Identities { exact: Box::new(["c.test".into()]), suffixes: Box::default() });
+    shut.protocol = table::inbound::Protocol::Opaque;
+    world.ports.insert(8080, Arc::new(shut));
+    let stranger = world.connect_in(1, "10.7.0.1:999", "10.0.0.2:8080");
+    world.write(stranger, b"x");
+    world.run();
+    assert!(world.ended(stranger).is_some() && world.accept("10.0.0.2:8080").is_none());
+    let labels = ["srv_name=\"server\"", "target_port=\"8080\"", "no_tls_reason=\"port_skipped\""];
+    assert_eq!(world.metric(1, "inbound_tcp_authz_deny_total", &labels), 1.0);
+}
+
+#[test]
+fn an_endpoint_on_loopback_is_not_dialed() {
+    for protocol in [Protocol::Opaque, Protocol::Http1] {
+        let mut world = opaque_pair(11);
+        let mut routed = target(vec![balanced(1)], &[1]);
+        routed.protocol = protocol;
+        world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(routed));
+        world.paths.insert(table::PathId(1), endpoints(&[plain("127.0.0.1:4191")]));
+        world.listen("127.0.0.1:4191");
+        let client = world.connect(0, "10.1.0.1:80");
+        world.write(client, "POST /shutdown HTTP/1.1\r\nhost: web\r\ncontent-length: 0\r\n\r\n");
+        world.pass(Duration::from_secs(4));
+        assert!(world.accept("127.0.0.1:4191").is_none(), "{protocol:?}");
+    }
 }
