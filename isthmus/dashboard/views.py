@@ -6,7 +6,9 @@ A view costs what it asks; `period` says how often it is asked again while someb
 import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from isthmus.dashboard import clusters, looks, shapes
 from isthmus.dashboard.pages import common, detail, health, links, overview, permissions, splits, tables
@@ -136,8 +138,9 @@ async def _policy(asked: Asked) -> shapes.Shape:
 async def _health(asked: Asked) -> shapes.Shape:
     notes: looks.Notes = []
     seen, answers = await clusters.each(asked.chosen, lambda at: looks.well(at, asked.now, notes))
-    plain = replace(asked, query=common.Query(cluster=asked.query.cluster))
-    return health.health(seen, plain.head(answers, "check --proxy", namespaced=False, more=notes))
+    head = asked.head(answers, "check --proxy", namespaced=False, more=notes)
+    each = "; ".join(f"isthmus check --proxy --context {c.context}" for c in asked.chosen if c.context)
+    return health.health(seen, msgspec.structs.replace(head, window="", command=each or "isthmus check --proxy"))
 
 
 VIEWS: Mapping[str, View] = {

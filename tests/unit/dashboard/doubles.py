@@ -55,6 +55,8 @@ class Kube:
         if request.url.path.endswith("/selfsubjectreviews"):
             return httpx2.Response(201, json={"status": {"userInfo": {"username": (self.users or {}).get(token, "")}}})
         parts = [p for p in request.url.path.split("/") if p]
+        if len(parts) == 1:
+            return httpx2.Response(200, json={"gitVersion": "v1"})
         at = parts.index("namespaces") if "namespaces" in parts[:-2] else None
         space, rest = (
             (parts[at + 1], parts[at + 2 :]) if at is not None else ("", parts[(parts[0] == "apis" and 3) or 2 :])

@@ -62,6 +62,26 @@ async def test_the_overview_of_one_cluster():
 
 
 @pytest.mark.parametrize(
+    "path, command",
+    [
+        ("overview?namespace=demo", "isthmus edges deploy --context east -n demo"),
+        ("namespaces", "isthmus stat ns --context east"),
+        ("workloads?kind=service", "isthmus stat svc --context east -A"),
+        (
+            "workload?cluster=east&namespace=demo&kind=deployment&name=web",
+            "isthmus stat deploy/web --context east -n demo",
+        ),
+        ("links?window=10m", "isthmus gateways --context east -t 10m"),
+        ("splits", "isthmus stat-outbound deploy --context east -A"),
+        ("policy", "isthmus authz deploy --context east -A"),
+        ("health", "isthmus check --proxy --context east"),
+    ],
+)
+async def test_every_page_tells_the_command_that_says_the_same(path, command):
+    assert (await doubles.ask(made(), "GET", f"/api/view/{path}")).json["head"]["command"] == command
+
+
+@pytest.mark.parametrize(
     "path, status, says",
     [
         ("/api/view/nothing", 400, "view is 'nothing'"),
