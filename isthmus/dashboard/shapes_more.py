@@ -214,7 +214,11 @@ class Stage(Shape, frozen=True):
 
 
 class TapRow(Shape, frozen=True):
-    """One request as one proxy saw it, or as all of its proxies did (`stages`). Unset: it has not come that far, or nobody told."""
+    """One request as one proxy saw it, or as all of its proxies did (`stages`). Unset: it has not come that far, or nobody told.
+
+    `joined` of a joined one: exact (by its trace or request id), likely (it alone fits), alone (no other proxy saw it), ambiguous
+    (`candidates` fit, so none was taken).
+    """
 
     id: str
     at: float
@@ -234,6 +238,8 @@ class TapRow(Shape, frozen=True):
     response_bytes: int | None
     route: str = ""
     stages: list[Stage] = msgspec.field(default_factory=list[Stage])
+    joined: str = ""
+    candidates: int = 0
 
 
 class TapBatch(Shape, frozen=True):

@@ -16,12 +16,14 @@ from starlette.routing import Route
 
 from isthmus import names
 from isthmus.dashboard import app, guard, live, shapes, shapes_more, views
-from isthmus.dashboard.pages import common, taps
+from isthmus.dashboard.pages import taps
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.serve import latest
 from isthmus.tap import client, events, join, resource, several
 
 EVERY, TOP_EVERY = 0.25, 1.0
+SHARED = 10
+"""The rate of a joined tap over the asked one."""
 MOST = 1000.0
 EXAMPLE = "cluster=east&namespace=demo&kind=deployment&name=web"
 
@@ -68,41 +70,46 @@ def parse(said: dict[str, str]) -> shapes_more.TapAsk:
 
 
 def sources(viewer: app.Viewer, asked: shapes_more.TapAsk) -> list[several.Source]:
-    """Whom to tap: the subject in its cluster; for a join also what may come next: its cluster's and others' servers and gateways."""
+    """Whom to tap: the subject in its cluster. To join, in every cluster the namespaces of both ends and the gateways: a request's next
+    proxy is in one of them.
+    """
     at = viewer.room.chosen(asked.cluster)[0]
     target = resource.Resource(resource.kind(asked.kind, key="kind"), asked.namespace, asked.name)
-    own = several.Source(at.name, at.client, wish(asked, target))
+    goal = None
+    if asked.to_kind:
+        kind = resource.kind(asked.to_kind, key="toKind")
+        goal = resource.Resource(kind, asked.to_namespace or asked.namespace, asked.to_name)
     if not asked.join:
-        return [own]
-    found = [own]
-    space = resource.Resource(resource.NAMESPACE, asked.to_namespace or asked.namespace)
-    gateway = resource.Resource("deployment", names.MULTICLUSTER_NS, common.GATEWAY)
+        wish = client.Wish(target, goal, "", asked.method, "", asked.authority, asked.path, asked.max_rps)
+        return [several.Source(at.name, at.client, wish)]
+    spaces = dict.fromkeys([asked.namespace, asked.to_namespace or asked.namespace, names.MULTICLUSTER_NS])
+    found: list[several.Source] = []
     for one in viewer.room.clusters:
-        found += [several.Source(one.name, one.client, wish(asked, r, to=False), quiet=True) for r in (space, gateway)]
+        for space in spaces:
+            whole = resource.Resource(resource.NAMESPACE, space)
+            # The destination is the first hop's alone. The rate is shared by pods that see other requests.
+            wish = client.Wish(whole, method=asked.method, path=asked.path, rps=asked.max_rps * SHARED, headers=True)
+            quiet = one.name != at.name or space != asked.namespace
+            found.append(several.Source(one.name, one.client, wish, quiet=quiet))
     return found
 
 
-def wish(asked: shapes_more.TapAsk, target: resource.Resource, *, to: bool = True) -> client.Wish:
-    """One stream's wish. A join needs the marks in the headers; what is tapped for it alone is not bound to the first's destination."""
-    goal = None
-    if to and asked.to_kind:
-        kind = resource.kind(asked.to_kind, key="toKind")
-        goal = resource.Resource(kind, asked.to_namespace or asked.namespace, asked.to_name)
-    return client.Wish(
-        target,
-        goal,
-        method=asked.method,
-        authority=asked.authority if to else "",
-        path=asked.path,
-        rps=asked.max_rps,
-        headers=asked.join,
+def begins(asked: shapes_more.TapAsk, hop: join.Hop) -> bool:
+    """Whether a journey may begin at a hop: it left the subject, for where it was to go."""
+    return (
+        hop.head.cluster == asked.cluster
+        and _is(hop.head.source, asked.namespace, asked.kind, asked.name)
+        and _is(hop.head.destination, asked.to_namespace, asked.to_kind, asked.to_name)
+        and asked.authority in ("", hop.head.authority)
     )
 
 
-def begins(asked: shapes_more.TapAsk, hop: join.Hop) -> bool:
-    """Whether a journey may begin at a hop: it left the subject."""
-    labels = hop.head.source.labels
-    return hop.head.cluster == asked.cluster and (not asked.name or labels.get(asked.kind, asked.name) == asked.name)
+def _is(end: events.Peer, namespace: str, kind: str, name: str) -> bool:
+    """Whether an end is of a resource, as far as that is said."""
+    if namespace and end.labels.get("namespace", namespace) != namespace:
+        return False
+    word = resource.kind(kind, key="kind") if kind else ""
+    return not name or word == resource.NAMESPACE or end.labels.get(word) == name
 
 
 @dataclass(slots=True)

@@ -85,7 +85,7 @@ async def _overview(asked: Asked) -> shapes.Shape:
     empty = [
         shapes.Problem(name, f"cluster {name!r} saw no traffic between workloads in {asked.query.window}",
                        "is the workload meshed? isthmus check --proxy", "empty")
-        for name, one in seen.items() if not one.graph.edges
+        for name, one in seen.items() if not one.graph.edges and not any(node.golden.rps for node in one.graph.nodes)
     ]  # fmt: skip
     return overview.overview(seen, answers.silent, asked.head(answers, "edges deploy", namespaced=True, more=empty))
 

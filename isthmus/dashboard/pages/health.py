@@ -66,7 +66,7 @@ def _data_plane(cluster: str, pods: Sequence[Pod]) -> list[shapes_more.DataPlane
     total: Counter[tuple[str, str]] = Counter()
     ready: Counter[tuple[str, str]] = Counter()
     for pod in pods:
-        if pod.status and pod.status.phase in ("Succeeded", "Failed"):
+        if (pod.status and pod.status.phase in ("Succeeded", "Failed")) or not _proxied(pod):
             continue
         at = (workload.key_of(pod.metadata).namespace, _version(pod))
         total[at] += 1
@@ -79,6 +79,12 @@ def _data_plane(cluster: str, pods: Sequence[Pod]) -> list[shapes_more.DataPlane
         shapes_more.DataPlane(cluster, at[0], at[1], count, ready[at], "ok" if ready[at] == count else "warn")
         for at, count in sorted(total.items())
     ]
+
+
+def _proxied(pod: Pod) -> bool:
+    """The injector's own pod carries the label of meshed ones and has no proxy."""
+    spec = pod.spec
+    return any(c.name == PROXY for c in [*(spec.initContainers or ()), *spec.containers]) if spec else False
 
 
 def _version(pod: Pod) -> str:

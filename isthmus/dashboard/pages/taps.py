@@ -143,12 +143,14 @@ def joined(journey: join.Journey, now: float) -> shapes_more.TapRow:
     return msgspec.structs.replace(
         row,
         destination=told(last.head.destination),
-        destination_pod=last.head.proxy or last.head.destination.pod,
+        destination_pod=last.head.proxy if last.head.inbound and last.head.proxy else last.head.destination.pod,
         status=first.status,
         grpc_status=first.grpc,
         latency_ms=common.number((first.ended or 0.0) * 1000),
         response_bytes=first.bytes,
         stages=stages,
+        joined=journey.how,
+        candidates=journey.rivals,
     )
 
 

@@ -110,7 +110,7 @@ def test_a_joined_request_has_a_stage_for_each_proxy():
         ("client", "demo/client-1", 0.0, 30.0),
         ("server", "demo/web-1", 5.0, 25.0),
     ]
-    assert (row.status, row.latency_ms, row.response_bytes) == (200, 30.0, 5)
+    assert (row.status, row.latency_ms, row.response_bytes, row.joined) == (200, 30.0, 5, "exact")
 
 
 @pytest.mark.parametrize(
@@ -144,23 +144,27 @@ def viewer():
     "change, paths",
     [
         ({}, ["east demo/deployments/web"]),
-        (
-            {"join": "true"},
-            [
-                "east demo/deployments/web",
-                "east demo",
-                "east linkerd-multicluster/deployments/linkerd-gateway",
-                "west demo",
-                "west linkerd-multicluster/deployments/linkerd-gateway",
-            ],
-        ),
+        ({"join": "true"}, [f"{c} {space}" for c in ("east", "west") for space in ("demo", "linkerd-multicluster")]),
     ],
 )
 def test_whom_a_tap_asks(change, paths):
     wanted = tap.sources(viewer(), tap.parse({**EAST, **change}))
     cut = "/apis/tap.linkerd.io/v1alpha1/watch/namespaces/"
     assert [f"{s.cluster} {s.wish.target.path.removeprefix(cut).removesuffix('/tap')}" for s in wanted] == paths
-    assert all(s.wish.headers == bool(change) for s in wanted)
+    assert all((s.wish.headers, s.wish.rps) == ((True, 1000.0) if change else (False, 100.0)) for s in wanted)
+
+
+@pytest.mark.parametrize(
+    "change, begins",
+    [
+        ({}, False),
+        ({"name": "client"}, True),
+        ({"name": ""}, True),
+        ({"name": "client", "toKind": "deploy", "toName": "db"}, False),
+    ],
+)
+def test_where_a_joined_request_begins(change, begins):
+    assert tap.begins(tap.parse({**EAST, **change}), join.Hop(event(events.REQUEST), 0.0)) is begins
 
 
 def test_a_kind_that_cannot_be_tapped():
