@@ -3,7 +3,7 @@
 A gateway that no probe told of is not alive and has no latency: unknown is not a claim of health. Never here: asking.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from isthmus import names
@@ -43,7 +43,7 @@ class Seen:
     age: float | None
 
 
-def read(known: world.World, answers: dict[str, Sequence[samples.Row]]) -> list[Seen]:
+def read(known: world.World, answers: Mapping[str, Sequence[samples.Row]]) -> list[Seen]:
     """Every linked cluster, by Links and by series."""
     alive = {row.label(CLUSTER): row.value > 0 for row in answers["alive"]}
     ages = {row.label(CLUSTER): row.value for row in answers["age"]}
@@ -87,7 +87,7 @@ def table(seen: Iterable[Seen], *, cluster: str, namespace: str, seconds: float)
     return pb.GatewaysTable(rows=rows)
 
 
-def links(seen: Iterable[Seen], lines: dict[str, Sequence[samples.Line]]) -> list[insight.LinkSeries]:
+def links(seen: Iterable[Seen], lines: Mapping[str, Sequence[samples.Line]]) -> list[insight.LinkSeries]:
     """The same over time."""
     alive = {line.labels.get(CLUSTER, ""): dict(line.points) for line in lines["alive"]}
     latency = {line.labels.get(CLUSTER, ""): dict(line.points) for line in lines["latency"]}

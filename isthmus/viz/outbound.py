@@ -98,7 +98,7 @@ def read(key: golden.Key[names.Key], answers: Mapping[str, Sequence[samples.Row]
 def rows(kind: str, seen: Mapping[Way, Seen], known: world.World) -> list[insight.OutboundRow]:
     """The table; a route's backends after it."""
     made: list[insight.OutboundRow] = []
-    for at, one in sorted(seen.items(), key=lambda pair: str(pair[0])):
+    for at, one in sorted(seen.items(), key=lambda pair: _order(pair[0])):
         row = insight.OutboundRow(
             subject=insight.Subject(namespace=at.subject.namespace, kind=kind, name=at.subject.name),
             service=called(at.parent),
@@ -114,6 +114,10 @@ def rows(kind: str, seen: Mapping[Way, Seen], known: world.World) -> list[insigh
             row.weight = weight
         made.append(row)
     return made
+
+
+def _order(at: Way) -> tuple[str, Place, Place, Place | tuple[()]]:
+    return str(at.subject), at.parent, at.route, at.backend
 
 
 def called(place: Place) -> str:

@@ -46,7 +46,7 @@ def test_a_recorded_series_is_the_sum_of_its_proxies(series: str, value: float, 
 
 def test_the_judge_has_nothing_against_the_installed_configuration(tmp_path) -> None:
     """Debian's build knows no discovery by Kubernetes, so targets are found by HTTP, as is the default."""
-    chosen = plan.Plan(builders.plan(), values.Values())
+    chosen = plan.Plan(builders.plan(), values.Values(), builders.webhook())
     (tmp_path / "rules").mkdir()
     for name, text in files.rules().items():
         (tmp_path / "rules" / name).write_text(text)
