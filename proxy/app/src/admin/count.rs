@@ -1,66 +1,36 @@
-//! Requests of the admin port in the inbound families: who asked, what let it in, how it was answered.
+//! What policy says of requests to the admin port, in the families of inbound authorizations.
 //!
-//! In: a request that is over. Out: adds to the control thread's numbers. Limits: the labels are the peer's identity and what policy
-//! names; the registry bounds them. Never here: latencies and connections, which would be a quarter of an idle proxy's series.
+//! In: a request that policy was asked about. Out: adds to the control thread's numbers. Limits: the labels are the peer's identity and
+//! what policy names; the registry bounds them. Never here: `request_total` and its kin, whose rates are to be the application's own.
 
 use super::gate::Peer;
 use control::admit::Verdict;
-use hyper::StatusCode;
-use metrics::{Family, Registry, families};
+use metrics::{Registry, families};
 use std::net::SocketAddr;
 use table::Meta;
 use table::inbound::Server;
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-/// What is known of a request before its answer.
-pub(super) struct Asked<'a> {
-    pub(super) peer: &'a Peer,
-    /// The port's policy; absent until the control plane has spoken or is late.
-    pub(super) server: Option<&'a Server>,
-    /// What policy says; absent: it was not asked (knobs, which are for loopback).
-    pub(super) verdict: Option<Verdict<'a>>,
-}
-
-impl Asked<'_> {
-    /// Counts the request with its answer.
-    pub(super) fn answered(&self, registry: &Registry, status: StatusCode) {
-        let at = Place::new(self.peer.at);
-        let (port, code) = (self.peer.at.port().to_string(), status.as_u16().to_string());
-        let mut place = at.labels();
-        if let Some(server) = self.server {
-            let meta = &server.meta;
-            place.extend([("srv_group", &*meta.group), ("srv_kind", &meta.kind), ("srv_name", &meta.name)]);
-            place.push(("srv_port", &port));
-        }
-        let route = three(["route_group", "route_kind", "route_name"], self.verdict.and_then(|v| v.route), "default");
-        let allowed = self.verdict.is_some_and(|verdict| verdict.allowed);
-        let by = self.verdict.and_then(|verdict| verdict.authorization);
-        let unnamed = if self.peer.from.ip().is_loopback() { "localhost" } else { "probe" };
-        let authz = three(["authz_group", "authz_kind", "authz_name"], by, unnamed);
-        let tls = tls(self.peer);
-        let add = |family: &'static Family, labels: &Labels<'_>| {
-            registry.control_shard().add(registry.counter(family, labels), 1);
-        };
-        if self.verdict.is_some() {
-            let who: &[_] = if allowed { &authz } else { &[] };
-            let family = if allowed {
-                &families::INBOUND_HTTP_AUTHZ_ALLOW_TOTAL
-            } else {
-                &families::INBOUND_HTTP_AUTHZ_DENY_TOTAL
-            };
-            add(family, &[&place[..], &route, who, &tls].concat());
-        }
-        let mut labels = vec![("direction", "inbound")];
-        labels.extend(at.labels());
-        labels.extend(tls);
-        labels.extend(&place[3..]);
-        labels.extend(route.into_iter().chain(authz));
-        add(&families::REQUEST_TOTAL, &labels);
-        labels.push(("status_code", &code));
-        labels.push(("classification", if status.is_server_error() { "failure" } else { "success" }));
-        add(&families::RESPONSE_TOTAL, &labels);
+/// Counts that policy let a request in, or did not.
+pub(super) fn judged(registry: &Registry, peer: &Peer, server: Option<&Server>, verdict: Verdict<'_>) {
+    let (at, port) = (Place::new(peer.at), peer.at.port().to_string());
+    let mut labels = at.labels();
+    if let Some(server) = server {
+        let meta = &server.meta;
+        labels.extend([("srv_group", &*meta.group), ("srv_kind", &meta.kind), ("srv_name", &meta.name)]);
+        labels.push(("srv_port", &port));
     }
+    labels.extend(three(["route_group", "route_kind", "route_name"], verdict.route, "default"));
+    let unnamed = if peer.from.ip().is_loopback() { "localhost" } else { "probe" };
+    let family = if verdict.allowed {
+        labels.extend(three(["authz_group", "authz_kind", "authz_name"], verdict.authorization, unnamed));
+        &families::INBOUND_HTTP_AUTHZ_ALLOW_TOTAL
+    } else {
+        &families::INBOUND_HTTP_AUTHZ_DENY_TOTAL
+    };
+    labels.extend(tls(peer));
+    registry.control_shard().add(registry.counter(family, &labels), 1);
 }
 
 /// T.
@@ -104,23 +74,23 @@ mod tests {
             tls: false,
             identity: None,
         };
-        let (near, far) = (from("127.0.0.1:9"), from("10.0.0.9:9"));
         let policy = Meta { kind: "server".into(), name: "admin".into(), ..Meta::default() };
-        let by = Verdict { route: None, authorization: Some(&policy), allowed: true };
-        let shut = Verdict { route: None, authorization: None, allowed: false };
-        for (peer, verdict, status) in [(&far, Some(by), 200), (&far, Some(shut), 403), (&near, None, 503)] {
-            let asked = Asked { peer, server: None, verdict };
-            asked.answered(&registry, StatusCode::from_u16(status).expect("a status"));
+        let verdict = |authorization, allowed| Verdict { route: None, authorization, allowed };
+        for (peer, verdict) in [
+            ("10.0.0.9:9", verdict(Some(&policy), true)),
+            ("10.0.0.9:9", verdict(None, true)),
+            ("127.0.0.1:9", verdict(None, true)),
+            ("10.0.0.9:9", verdict(None, false)),
+        ] {
+            judged(&registry, &from(peer), None, verdict);
         }
         let mut text = String::new();
         registry.render(&mut text);
         let (place, far) = (r#"target_port="4191""#, r#"no_tls_reason="no_tls_from_remote""#);
         for (family, labels) in [
-            ("request_total", vec![r#"direction="inbound""#, place, far, r#"authz_name="admin""#]),
-            ("request_total", vec![r#"no_tls_reason="loopback""#, r#"authz_name="localhost""#]),
-            ("response_total", vec![r#"status_code="403",classification="success""#]),
-            ("response_total", vec![r#"status_code="503",classification="failure""#]),
             ("inbound_http_authz_allow_total", vec![place, r#"authz_kind="server",authz_name="admin""#, far]),
+            ("inbound_http_authz_allow_total", vec![place, r#"authz_kind="default",authz_name="probe""#, far]),
+            ("inbound_http_authz_allow_total", vec![r#"authz_name="localhost""#, r#"no_tls_reason="loopback""#]),
             ("inbound_http_authz_deny_total", vec![place, r#"route_name="default""#, far]),
         ] {
             let found = text

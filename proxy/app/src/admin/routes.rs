@@ -1,6 +1,6 @@
 //! One request, one answer. Probes are for everybody; `/metrics` asks the policy of this port; knobs are for loopback only.
 
-use super::count::Asked;
+use super::count::judged;
 use super::exposition;
 use super::gate::Peer;
 use super::lines::{Lines, follow};
@@ -37,21 +37,22 @@ pub struct Shown {
 /// Whole, or line by line for as long as somebody reads.
 pub(super) type Answer = Response<Either<Full<Bytes>, Lines>>;
 
-/// Answers a request, and counts it.
+/// Answers a request, and counts what policy says of it.
 pub async fn answer(shown: &Shown, peer: &Peer, request: Request<Incoming>) -> Answer {
     let policy = shown.policy.borrow().clone();
     let path = request.uri().path().to_owned();
-    let judged = policy.as_deref().map(|p| judge(p, &path, peer.from.ip(), peer.tls, peer.identity.as_deref()));
+    let said = policy.as_deref().map(|p| judge(p, &path, peer.from.ip(), peer.tls, peer.identity.as_deref()));
     let verdict = match &*path {
-        "/metrics" => Some(judged.unwrap_or(Verdict { route: None, authorization: None, allowed: false })),
-        "/live" | "/ready" => Some(Verdict { allowed: true, ..judged.unwrap_or(FOR_ALL) }),
+        "/metrics" => Some(said.unwrap_or(Verdict { route: None, authorization: None, allowed: false })),
+        "/live" | "/ready" => Some(Verdict { allowed: true, ..said.unwrap_or(FOR_ALL) }),
         _ => None,
     };
     let local = peer.from.ip().is_loopback();
     let verdict = verdict.map(|verdict| Verdict { allowed: verdict.allowed || local, ..verdict });
-    let answer = answer_to(shown, local, verdict.is_some_and(|verdict| verdict.allowed), request).await;
-    Asked { peer, server: policy.as_deref(), verdict }.answered(&shown.registry, answer.status());
-    answer
+    if let Some(verdict) = verdict {
+        judged(&shown.registry, peer, policy.as_deref(), verdict);
+    }
+    answer_to(shown, local, verdict.is_some_and(|verdict| verdict.allowed), request).await
 }
 
 async fn answer_to(shown: &Shown, local: bool, allowed: bool, request: Request<Incoming>) -> Answer {
