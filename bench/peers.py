@@ -1,4 +1,5 @@
-"""HAProxy and Envoy as peers: on both sides of the same mesh hop, mTLS 1.3 verified both ways, HTTP/2 between them, one worker.
+"""HAProxy and Envoy as peers: on both sides of the same mesh hop, mTLS 1.3 verified both ways by
+AES-128-GCM as with us, HTTP/2 between them, one worker.
 
 In: a folder with `ca.pem` and `leaf.pem` (see `pki`), the server's address. Out: configuration files, a listener for each service.
 Never here: starting anything.
@@ -16,6 +17,8 @@ global
   tune.h2.max-concurrent-streams 1000
   nbthread 1
   log stderr local0 err
+  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+  ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256
 defaults
   timeout connect 5s
   timeout client 120s

@@ -27,6 +27,8 @@ DROP = [
     "--chdir=/",
 ]
 BULK = pathlib.Path(__file__).parent / "bulk.py"
+COPIER = 19_001
+"""Where `copy` stands, in both pods."""
 
 
 @dataclass
@@ -99,7 +101,7 @@ def origins(stage: Stage) -> None:
 
 def rules(stage: Stage) -> None:
     """Ours for both pods, and before them one for each rival and for nobody at all."""
-    theirs = "4190,4191,8079-9001,28079-29001,48079-49001"
+    theirs = f"4190,4191,8079-9001,{COPIER},28079-29001,48079-49001"
     for pod in (stage.client, stage.server):
         words = ["--inbound-ports-to-ignore", theirs, "--proxy-uid", pods.UID]
         pods.run(*pod.inside(str(pods.program("isthmus-init")), *words))

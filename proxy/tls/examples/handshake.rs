@@ -5,7 +5,7 @@
 use isthmus_tls as tls;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, ServerConfig};
@@ -37,7 +37,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Arc::new(ServerConfig::clone(&*tls::credentials("b.test", "b.test", &b.leaf, &[], &b.key, &roots)?.server));
     let hybrid: &dyn SupportedKxGroup = kx_group::X25519MLKEM768;
     for (name, group) in [("X25519", kx_group::X25519), ("X25519MLKEM768", hybrid)] {
-        let provider = CryptoProvider { kx_groups: vec![group], ..default_provider() };
+        let provider = CryptoProvider {
+            kx_groups: vec![group],
+            cipher_suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256],
+            ..default_provider()
+        };
         for resumed in [false, true] {
             let mut config = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
                 .with_protocol_versions(&[&rustls::version::TLS13])?

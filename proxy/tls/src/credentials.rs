@@ -4,12 +4,12 @@
 //! Never here: files, renewal times, requests to the identity plane.
 
 use crate::verify::{self, Expect, Named};
-use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
+use rustls::crypto::aws_lc_rs::{self, Ticketer, cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite};
 use std::sync::{Arc, OnceLock};
 
 /// Why certificates could not be used.
@@ -33,9 +33,19 @@ pub enum TlsError {
 static GROUPS: [&dyn SupportedKxGroup; 4] =
     [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
+/// Ciphers in the order we like them. Handshakes hash a lot: processors have instructions for SHA-256, seldom for SHA-384.
+static SUITES: [SupportedCipherSuite; 3] = [
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+];
+
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static ONE: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    let make = || Arc::new(CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() });
+    let make = || {
+        let (cipher_suites, kx_groups) = (SUITES.to_vec(), GROUPS.to_vec());
+        Arc::new(CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() })
+    };
     ONE.get_or_init(make).clone()
 }
 

@@ -10,8 +10,8 @@ use rustls::pki_types::ServerName;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// A connection uses one and brings one; more only help bursts.
-const MOST: usize = 4;
+/// A connection uses one and brings one: as many as connections to one endpoint usually begin at the same time.
+const MOST: usize = 16;
 
 /// One peer's tickets.
 #[derive(Debug, Default)]
