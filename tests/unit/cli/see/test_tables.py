@@ -118,13 +118,15 @@ def test_gateways():
                 cluster_name="west", paired_services=2, alive=True, latency_ms_p50=3, latency_ms_p95=4, latency_ms_p99=5
             ),
             pb.GatewaysTable.Row(cluster_name="north", alive=False),
-        ]
+        ],
+        [insight.LinkSeries(cluster="west", target_age=2.4), insight.LinkSeries(cluster="north")],
     )
-    assert lines(gateways.layout(found)) == [
+    assert lines(gateways.layout(found, wide=False)) == [
         "CLUSTER ALIVE NUM_SVC LATENCY_P50 LATENCY_P95 LATENCY_P99",
         "north False 0 - - -",
         "west True 2 3ms 4ms 5ms",
     ]
+    assert [line.split()[-1] for line in lines(gateways.layout(found, wide=True))] == ["LAST_HEARD", "-", "2s"]
 
 
 def allowed(kind: str, name: str, server: tuple[str, str], denied: int = 0, stats=None) -> pb.StatTable.PodGroup.Row:
