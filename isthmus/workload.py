@@ -87,6 +87,13 @@ def annotations_of(meta: meta_v1.ObjectMeta | None) -> Mapping[str, str]:
     return cast("Mapping[str, str]", (meta.annotations if meta else None) or {})
 
 
+def meshed(obj: core_v1.Pod) -> bool:
+    """Whether a pod has a proxy: those of the control plane that have none carry the mesh's labels too."""
+    spec = obj.spec
+    containers = [*(spec.initContainers or ()), *spec.containers] if spec else []
+    return any(one.name == _PROXY for one in containers)
+
+
 def port_set(text: str, named: Mapping[str, int], *, key: str) -> frozenset[int]:
     """Ports and ranges, and names of container ports where `named` knows them: `25,http,4000-4002`.
 

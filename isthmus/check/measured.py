@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lightkube.resources.core_v1 import Pod
 
-from isthmus import names
+from isthmus import names, workload
 from isthmus.errors import IsthmusError
 from isthmus.inject import shape
 from isthmus.kube import client as kube
@@ -61,7 +61,11 @@ async def _unread(client: kube.Client, metrics: viz.Metrics, now: dt.datetime) -
     settled = {
         f"{pod.metadata.namespace}/{pod.metadata.name}"
         for pod in pods
-        if pod.metadata and pod.status and pod.status.phase == "Running" and pod.status.startTime
+        if workload.meshed(pod)
+        and pod.metadata
+        and pod.status
+        and pod.status.phase == "Running"
+        and pod.status.startTime
         if (now - pod.status.startTime).total_seconds() > SETTLED and pod.metadata.deletionTimestamp is None
     }
     if not settled:

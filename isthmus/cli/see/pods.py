@@ -32,8 +32,9 @@ def listed(*, view: flags.View, selector: str) -> int:
 
 def rows(pods: Iterable[Pod]) -> list[table.Row]:
     """A row for each meshed pod that is not done."""
-    meshed = [p for p in pods if names.CONTROL_PLANE_NS_LABEL in workload.labels_of(p.metadata)]
-    alive = [p for p in meshed if p.status is None or p.status.phase not in ("Succeeded", "Failed")]
+    alive = [
+        p for p in pods if workload.meshed(p) and (p.status is None or p.status.phase not in ("Succeeded", "Failed"))
+    ]
     keys = [(workload.key_of(p.metadata), tap(workload.annotations_of(p.metadata))) for p in alive]
     return sorted(
         ({"namespace": key.namespace, "pod": key.name, "tap": state} for key, state in keys),

@@ -23,6 +23,8 @@ YOUNG = 30.0
 SHOWN = 5
 BARE = ("service", "server", "serverauthorization", "authorizationpolicy", "httproute", "grpcroute", "authority")
 """Kinds that own no pods."""
+OUTSIDE = "kube-system"
+"""What Kubernetes itself needs to run does not depend on a mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def reason(seen: Facts) -> str:
     if what.kind not in BARE:
         if not seen.running:
             return f"{what} {where} has no running pod; kubectl{at} get pods{_flag(seen.space)} says why"
+        if not seen.meshed and seen.space == OUTSIDE:
+            return f"nothing in namespace {OUTSIDE} is meshed, nor should be: the mesh leaves it alone"
         if not seen.meshed:
             mesh = f"kubectl{at} annotate namespace {seen.space or 'NAMESPACE'} {names.INJECT}=enabled"
             restart = f"kubectl{at} rollout restart{_flag(seen.space)} deploy"

@@ -14,10 +14,12 @@ from isthmus.rpc import viz_pb2 as pb
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
-def pod(name: str, age: float, phase: str = "Running") -> Pod:
+def pod(name: str, age: float, phase: str = "Running", proxy: str = "linkerd-proxy") -> Pod:
     began = NOW - dt.timedelta(seconds=age)
     return Pod(
-        metadata=meta_v1.ObjectMeta(name=name, namespace="shop"), status=core_v1.PodStatus(phase=phase, startTime=began)
+        metadata=meta_v1.ObjectMeta(name=name, namespace="shop"),
+        spec=core_v1.PodSpec(containers=[core_v1.Container(name=proxy)]),
+        status=core_v1.PodStatus(phase=phase, startTime=began),
     )
 
 
@@ -40,7 +42,7 @@ class Client:
         return (pb.ListPodsResponse(pods=pods) if path.endswith("ListPods") else self.check).SerializeToString()
 
     async def list(self, kind, namespace=None, labels=None):
-        return [pod("old", 600), pod("new", 5), pod("done", 600, "Succeeded")]
+        return [pod("old", 600), pod("new", 5), pod("done", 600, "Succeeded"), pod("bare", 600, proxy="app")]
 
 
 WELL = pb.SelfCheckResponse(results=[pb.CheckResult(CheckDescription="x")])

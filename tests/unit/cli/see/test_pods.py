@@ -10,10 +10,11 @@ from isthmus.cli.see import pods
 MESHED = {names.CONTROL_PLANE_NS_LABEL: "linkerd"}
 
 
-def pod(name, labels=MESHED, phase="Running", **notes) -> Pod:
+def pod(name, proxy="linkerd-proxy", phase="Running", **notes) -> Pod:
     said = {f"viz.linkerd.io/{key.replace('_', '-')}": value for key, value in notes.items()}
-    meta = meta_v1.ObjectMeta(name=name, namespace="shop", labels=labels, annotations=said)
-    return Pod(metadata=meta, status=core_v1.PodStatus(phase=phase))
+    meta = meta_v1.ObjectMeta(name=name, namespace="shop", labels=MESHED, annotations=said)
+    spec = core_v1.PodSpec(containers=[core_v1.Container(name="app"), core_v1.Container(name=proxy)])
+    return Pod(metadata=meta, spec=spec, status=core_v1.PodStatus(phase=phase))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_tap(one, tap):
 
 
 def test_only_meshed_pods_that_live():
-    found = pods.rows([pod("b"), pod("a"), pod("c", labels={}), pod("d", phase="Succeeded")])
+    found = pods.rows([pod("b"), pod("a"), pod("c", proxy="other"), pod("d", phase="Succeeded")])
     assert [row["pod"] for row in found] == ["a", "b"]
 
 

@@ -22,6 +22,7 @@ CASES = [
     ({"wanted": Resource("deployment"), "there": ()}, "there is no deployment in namespace shop", "-A"),
     ({"running": 0, "meshed": 0}, "deploy/web in namespace shop has no running pod", "get pods -n shop"),
     ({"meshed": 0}, "deploy/web in namespace shop is not meshed", "linkerd.io/inject=enabled"),
+    ({"meshed": 0, "space": "kube-system"}, "nothing in namespace kube-system is meshed", "leaves it alone"),
     ({"age": 4.2}, "deploy/web in namespace shop began 4 s ago", "again in a moment"),
     ({"wanted": Resource("service", "web"), "running": 0, "meshed": 0}, "no traffic of svc/web", "--from"),
 ]
