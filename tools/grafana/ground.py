@@ -13,7 +13,9 @@ PLACE, PLACED = ("namespace", "pod"), "{{namespace}}/{{pod}}"
 
 
 def kubernetes() -> Board:
-    says = "Only where the kubelets' container metrics are scraped: --set scrapeDiscovery=kubernetes --set cadvisor=true."
+    says = (
+        "Only where the kubelets' container metrics are scraped: --set scrapeDiscovery=kubernetes --set cadvisor=true."
+    )
     net = matching('pod!=""')
     received, sent = (raw(f"container_network_{way}_bytes_total", net) for way in ("receive", "transmit"))
     capacity = f"sum(machine_cpu_cores{{{CLUSTER}}})"

@@ -18,7 +18,7 @@ from isthmus.kube import client as kube
 from isthmus.viz import client as viz
 
 CLUSTERS = 64
-SECONDS = 8.0
+SECONDS = 15.0
 T = TypeVar("T")
 A = TypeVar("A")
 
