@@ -1,6 +1,6 @@
-//! What a request costs in instructions, both proxies together: for valgrind, not for the test run.
+//! What a request, and a message of an opaque connection, cost in instructions, both proxies together: for valgrind, not for the test run.
 //!
-//! `ISTHMUS_COST=N` requests go through the usual pair. Count with `valgrind --tool=callgrind` on the test program with two values of N
+//! `ISTHMUS_COST=N` of them go through the usual pair. Count with `valgrind --tool=callgrind` on the test program with two values of N
 //! and divide the difference; `ISTHMUS_WATCH=1` opens a tap session on both.
 
 use super::make::*;
@@ -10,10 +10,30 @@ const ASK: &str = "GET /api/items?page=3 HTTP/1.1\r\nHost: web\r\nUser-Agent: cu
 const ANSWER: &str =
     "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: 5\r\nETag: \"1\"\r\n\r\nhello";
 
+fn count(name: &str) -> u32 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+#[ignore = "for valgrind"]
+fn messages_for_valgrind() {
+    let mut world = super::opaque::opaque_pair(1);
+    let client = world.connect(0, "10.1.0.1:80");
+    let mut server = None;
+    for _ in 0..count("ISTHMUS_COST") {
+        world.write(client, [7; 100]);
+        world.run();
+        let end = *server.get_or_insert_with(|| world.accept("10.0.0.2:8080").expect("dialed"));
+        assert_eq!(world.read(end).len(), 100);
+        world.write(end, [7; 100]);
+        world.run();
+        assert_eq!(world.read(client).len(), 100);
+    }
+}
+
 #[test]
 #[ignore = "for valgrind"]
 fn requests_for_valgrind() {
-    let count = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
     let mut world = pair(1);
     let _kept = (count("ISTHMUS_WATCH") > 0).then(|| [0, 1].map(|node| everything_tapped(&mut world, node)));
     let client = world.connect(0, "10.1.0.1:80");

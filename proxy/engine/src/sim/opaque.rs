@@ -9,7 +9,7 @@ use table::inbound::Authentication;
 use table::outbound::Protocol;
 use table::{Lookup, Tell};
 
-fn opaque_pair(seed: u64) -> World {
+pub(crate) fn opaque_pair(seed: u64) -> World {
     let mut world = pair(seed);
     let mut opaque = target(vec![balanced(1)], &[1]);
     opaque.protocol = Protocol::Opaque;

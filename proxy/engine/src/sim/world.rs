@@ -9,7 +9,7 @@ use crate::engine::{Engine, Life};
 use balance::dice::Dice;
 use metrics::Registry;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -251,7 +251,9 @@ impl World {
 
     /// Everything that has arrived; what fits in the window comes after a further `run`.
     pub(crate) fn read(&mut self, End(wire, side): End) -> Vec<u8> {
-        self.air.wires[wire][side].inbox.drain(..).collect()
+        let mut all = Vec::new();
+        self.air.wires[wire][side].inbox.read_to_end(&mut all).expect("in memory");
+        all
     }
 
     /// Takes so many bytes of what has arrived.
@@ -373,7 +375,8 @@ impl World {
                     let most = half.inbox.len().min(64 << 10) as u64;
                     // Mostly whole reads, sometimes a byte or a few.
                     let n = if self.dice.below(4) == 0 { 1 + self.dice.below(most.min(40)) } else { most };
-                    let mut data: Vec<u8> = half.inbox.drain(..n as usize).collect();
+                    let mut data = vec![0; n as usize];
+                    half.inbox.read_exact(&mut data).expect("as many are there");
                     engine.input(key, &mut data);
                     moved = true;
                 } else if half.fin && !std::mem::replace(&mut half.told, true) {
