@@ -1,13 +1,15 @@
 """The dashboard against a real API server: splits are written in the version that was looked at, and each viewer has their own rights."""
 
 import asyncio
+import datetime as dt
 from typing import Any
 
 import pytest
 
-from isthmus.dashboard import clusters, guard, login, looks, shapes_more, writer
+from isthmus.dashboard import clusters, guard, login, looks, shapes_more, views, writer
 from isthmus.dashboard.pages import common
 from isthmus.install import core
+from isthmus.install.viz import web
 from isthmus.kube import client as kube
 
 Doc = dict[str, Any]
@@ -176,6 +178,30 @@ async def test_each_viewer_sees_and_changes_what_rbac_lets_them(client: kube.Cli
     done = await writer.write(seen.room, change(ident(space), version, 1, 1))
     assert done.version != version
     await known.close()
+
+
+async def test_the_viewers_role_is_enough_for_every_page(client: kube.Client, space_with_route: str) -> None:
+    space = space_with_route
+    token = await viewer(client, space)
+    role = web.viewer()
+    await client.apply_dict(role)
+    subject = {"kind": "ServiceAccount", "name": "viewer", "namespace": space}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": web.VIEWER}
+    meta = {"name": f"viewers-{space}"}
+    await client.apply_dict(
+        {"apiVersion": RBAC, "kind": "ClusterRoleBinding", "metadata": meta, "subjects": [subject], "roleRef": ref}
+    )
+    mine = room(client, token)
+    query = common.Query(cluster="east", namespace=space, kind="deployment", name="web")
+    for name, view in views.VIEWS.items():
+        shown: Any = await view.make(views.Asked(mine, query, dt.datetime.now(dt.UTC)))
+        told = [p.sentence for p in shown.head.problems if "cannot" in p.sentence]
+        assert not told or name == "health", f"{name}: {told}"
+    version = (await stored(client, route(space)))["metadata"]["resourceVersion"]
+    with pytest.raises(kube.ApiError) as refused:
+        await writer.write(mine, change(ident(space), version, 1, 1))
+    assert refused.value.status == 403
+    await mine.close()
 
 
 async def test_a_token_the_server_does_not_know_is_no_login(client: kube.Client) -> None:

@@ -36,6 +36,16 @@ OPEN_LOCAL: tuple[Doc, ...] = (
 """The metrics API is asked through the API server."""
 
 
+VIEWER = f"linkerd-{names.VIZ_NS}-viewer"
+"""A role for people who look: bound to nobody, so that whoever runs the cluster says who they are."""
+
+
+def viewer() -> Doc:
+    """What a viewer needs for every page but health's checks, which read Secrets, and for no change."""
+    rules = [*OPEN_RULES, *OPEN_LOCAL]
+    return objects.doc(objects.RBAC, "ClusterRole", VIEWER, labels=plans.labels(NAME), rules=rules)
+
+
 def render(plan: plans.Plan) -> list[Doc]:
     """The dashboard, unless it is not wanted."""
     chosen = plan.values
@@ -48,6 +58,7 @@ def render(plan: plans.Plan) -> list[Doc]:
     notes = {f"{names.CONFIG}skip-inbound-ports": str(plans.ADMIN_PORT)}
     rules, local = (OPEN_RULES, OPEN_LOCAL) if chosen.dashboard_open else ((), ())
     return [
+        viewer(),
         *plans.account(NAME, rules, local=local),
         plans.service(NAME, {"http": PORT}),
         plans.deployment(plan, NAME, [container], notes=notes),

@@ -9,7 +9,7 @@ import yaml
 from isthmus import names
 from isthmus.errors import BadValue
 from isthmus.install import core
-from isthmus.install.viz import parts, plan, prometheus, values
+from isthmus.install.viz import parts, plan, prometheus, values, web
 from tests.unit.install import builders as b
 
 PAGE = (pathlib.Path(__file__).parents[3] / "docs" / "viz.md").read_text()
@@ -131,7 +131,8 @@ def test_the_page_lists_every_setting():
 
 def test_the_dashboards_account_has_rights_only_where_it_is_open():
     closed = [d["kind"] for d in rendered() if d["metadata"].get("labels", {}).get("component") == "web"]
-    assert closed == ["ServiceAccount", "Service", "Deployment"]
+    assert closed == ["ClusterRole", "ServiceAccount", "Service", "Deployment"]
+    assert not [d for d in rendered() if d["kind"].endswith("Binding") and d["roleRef"]["name"] == web.VIEWER]
     role = b.find(rendered(dashboardOpen="true"), "ClusterRole", "linkerd-linkerd-viz-web")
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
     assert not {"secrets", "pods/proxy", "pods/log"} & {r for rule in role["rules"] for r in rule["resources"]}
