@@ -182,7 +182,7 @@ async def test_each_viewer_sees_and_changes_what_rbac_lets_them(client: kube.Cli
 
 async def test_the_viewers_role_is_enough_for_every_page(client: kube.Client, space_with_route: str) -> None:
     space = space_with_route
-    token = await viewer(client, space)
+    token = await viewer(client, space, "watch")
     role = web.viewer()
     await client.apply_dict(role)
     subject = {"kind": "ServiceAccount", "name": "viewer", "namespace": space}
