@@ -58,10 +58,10 @@ async def workloads(at: Cluster, query: common.Query, kind: str) -> tables.Seen:
 
 async def one(at: Cluster, query: common.Query) -> detail.Seen:
     """For the page of one workload."""
-    (rows, pod_rows), found, outbound, series = await asyncio.gather(
-        _both(
-            _stat(at, query, query.kind), _stat(at, common.Query(namespace=query.namespace, window=query.window), "pod")
-        ),
+    beside = common.Query(namespace=query.namespace, window=query.window)
+    rows, pod_rows, found, outbound, series = await asyncio.gather(
+        _stat(at, query, query.kind),
+        _stat(at, beside, "pod"),
         _graph(at, query.namespace, query.window),
         _outbound(at, query, query.kind),
         _series(at, query, query.kind),
@@ -78,10 +78,6 @@ async def one(at: Cluster, query: common.Query) -> detail.Seen:
         pods=own,
         proxies=await _proxies(at, own),
     )
-
-
-async def _both(first: Awaitable[T], second: Awaitable[T]) -> tuple[T, T]:
-    return (await first, await second)
 
 
 async def gateways(at: Cluster, query: common.Query, notes: Notes) -> links.Seen:

@@ -100,7 +100,10 @@ async def test_a_question_nobody_can_answer(path, status, says):
     assert answer.status == status and says in answer.json["sentence"]
 
 
-@pytest.mark.parametrize("view", ["overview", "namespaces", "workloads", "links", "splits", "policy"])
+ONE = "workload?cluster=east&namespace=demo&kind=deployment&name=web"
+
+
+@pytest.mark.parametrize("view", ["overview", "namespaces", "workloads", ONE, "links", "splits", "policy"])
 async def test_metrics_that_are_away_are_a_problem_of_the_page(view):
     away = dict.fromkeys(("Graph", "StatSummary", "Series", "Inbound", "Outbound", "Links"), doubles.AWAY)
     server = doubles.Kube({"httproutes": [route()], "links": [LINK], "services": []})
