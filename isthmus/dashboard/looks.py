@@ -37,11 +37,14 @@ Notes = list[shapes.Problem]
 
 
 async def graph(at: Cluster, query: common.Query) -> overview.Seen:
-    """For the topology."""
+    """For the topology; a viewer who may not see Links or policy sees it without them."""
     found, listed, uid, ruled = await asyncio.gather(
-        _graph(at, query.namespace, query.window), _links(at), _uid(at), _ruled(at)
+        _graph(at, query.namespace, query.window),
+        _or_none(_links(at)),
+        _uid(at),
+        _or_none(_ruled(at, query.namespace)),
     )
-    return overview.Seen(found, listed, uid, ruled)
+    return overview.Seen(found, listed or (), uid, ruled)
 
 
 async def namespaces(at: Cluster, query: common.Query) -> overview.Spaces:
@@ -210,9 +213,9 @@ async def _default(at: Cluster) -> str:
     return mesh.from_values(stored, "", control_ns=at.spaces.control).defaults.default_inbound_policy
 
 
-async def _ruled(at: Cluster) -> frozenset[tuple[str, str, str]]:
+async def _ruled(at: Cluster, namespace: str) -> frozenset[tuple[str, str, str]]:
     """Workloads that some Server selects; where there is no Server nothing more is asked."""
-    servers = await _known(at, crds.Server, "")
+    servers = await _known(at, crds.Server, namespace)
     spaces = {workload.key_of(s.metadata).namespace for s in servers}
     found: set[tuple[str, str, str]] = set()
     for space in spaces:

@@ -19,12 +19,12 @@ Ruling = Literal["open", "ruled", "denying", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one cluster answered. `ruled` are (namespace, workload kind, name) for which some Server speaks."""
+    """What one cluster answered. `ruled` are (namespace, workload kind, name) for which some Server speaks; None: not known."""
 
     graph: insight_pb2.GraphResponse
     links: Sequence[crds.Link] = ()
     uid: str = ""
-    ruled: frozenset[tuple[str, str, str]] = frozenset()
+    ruled: frozenset[tuple[str, str, str]] | None = frozenset()
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ def _edge(
     asked: str,
     said: insight_pb2.GraphEdge,
     known: common.Names,
-    ruled: frozenset[tuple[str, str, str]],
+    ruled: frozenset[tuple[str, str, str]] | None,
 ) -> None:
     source, target = common.subject(asked, said.source, known), common.subject(asked, said.target, known)
     target = _by_gateway(drawn, target) if target.cluster != asked else target
@@ -110,7 +110,7 @@ def _policy(
     if said.denied_rps > 0:
         return "denying", f"{common.number(said.denied_rps, 2):g} requests a second are denied"
     if ruled is None:
-        return "unknown", "the target's cluster was not asked for its policy"
+        return "unknown", "the policy of the target is not known here"
     if (target.namespace, target.kind, target.name) in ruled:
         return "ruled", "a Server speaks for the target; nobody was denied in the window"
     return "open", "no Server speaks for the target: the default policy holds"

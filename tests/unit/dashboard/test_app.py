@@ -173,6 +173,15 @@ async def test_what_a_viewer_may_not_see_is_told_in_the_page():
     assert [(p["kind"], p["cluster"]) for p in answer.json["head"]["problems"]] == [("refused", "east")]
 
 
+async def test_the_topology_stands_for_who_may_not_see_policy_and_links():
+    class Narrow(doubles.Kube):
+        def answer(self, request):
+            return doubles.refused(403, "Forbidden")
+
+    answer = await doubles.ask(made(server=Narrow({})), "GET", "/api/view/overview?namespace=demo")
+    assert not answer.json["head"]["problems"] and [e["policy"] for e in answer.json["edges"]] == ["unknown"]
+
+
 async def test_files_of_the_page_and_how_to_build_them():
     unbuilt = await doubles.ask(made(), "GET", "/")
     assert unbuilt.status == 503 and b"make web" in unbuilt.body
