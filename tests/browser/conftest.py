@@ -5,14 +5,21 @@ A tab whose console said an error fails its test.
 """
 
 import functools
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from contextlib import AbstractContextManager
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import eyes, stage
+from tests.lab import conftest as lab_tier
+from tests.lab import mesh
 
+lab, client = lab_tier.lab, lab_tier.client
 Opens = Callable[..., AbstractContextManager[eyes.View]]
 
 
@@ -46,5 +53,35 @@ def open_tab(browser: Browser, _played: tuple[stage.Stage, str], scene: stage.St
 def view(open_tab: Opens) -> Iterator[eyes.View]:
     """A tab on the stage."""
     with open_tab() as found:
+        yield found
+        assert found.errors() == []
+
+
+@pytest.fixture(scope="session")
+def address(client: mesh.Inside) -> Iterator[str]:
+    """`isthmus dashboard` of both clusters of the lab, with a split, some calls a second, and readings every 2 seconds."""
+    words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", "--context")
+    with futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda cluster: mesh.isthmus(*words, cluster), ("east", "west")))
+    mesh.split(50, 50)
+    command = [sys.executable, "-m", "isthmus", "dashboard", "--context", "east,west", "--no-open"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        assert running.stdout
+        found = running.stdout.readline().strip().rstrip("/")
+        assert found.startswith("http://127.0.0.1:")
+        yield found
+        running.send_signal(signal.SIGINT)
+        running.wait(15)
+
+
+@pytest.fixture
+def open_lab(browser: Browser, address: str) -> Opens:
+    return functools.partial(eyes.tab, browser, address)
+
+
+@pytest.fixture
+def live_view(open_lab: Opens) -> Iterator[eyes.View]:
+    """A tab on the running lab's dashboard."""
+    with open_lab() as found:
         yield found
         assert found.errors() == []

@@ -130,7 +130,7 @@ function Mesh({ data, live }: { data: Overview; live: boolean }): JSX.Element {
     next.set(place, !shown.open.includes(place));
     amend({ open: chosen(next) });
   };
-  if (data.nodes.length === 0 && data.clusters.length === 0)
+  if (data.nodes.length === 0 && data.head.problems.length > 0)
     return <Empty title="Nothing to draw yet.">No cluster has told of its workloads. The lines above say why.</Empty>;
   const spot = shown.spots.find((one) => one.id === at);
   const tie = shown.ties.find((one) => one.id === at);

@@ -134,7 +134,12 @@ function Stacks({ split, wanted }: { split: Split; wanted: number[] | null }): J
         parts={wanted ?? split.backends.map((one) => one.intended)}
         backends={split.backends}
       />
-      <Stack label="Measured" parts={measured} backends={split.backends} none="No requests in this window." />
+      <Stack
+        label="Measured"
+        parts={measured}
+        backends={split.backends}
+        none={split.backends.some((one) => one.golden) ? "No requests in this window." : "Not measured."}
+      />
     </div>
   );
 }

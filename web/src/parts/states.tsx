@@ -113,7 +113,7 @@ export function Body<T extends { head: Head }>(props: {
 function Waiting(): JSX.Element {
   return (
     <div class="waiting" role="status">
-      <span class="hush">Asking the clusters</span>
+      <p class="quiet">Asking the clusters …</p>
       <i />
       <i />
       <i />
