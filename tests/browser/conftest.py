@@ -15,11 +15,14 @@ from contextlib import AbstractContextManager
 import pytest
 from playwright.sync_api import Browser
 
+import isthmus
+from isthmus.demo import app
 from tests.browser import eyes, stage
 from tests.lab import conftest as lab_tier
 from tests.lab import mesh
 
 lab, client = lab_tier.lab, lab_tier.client
+RPS = 80
 Opens = Callable[..., AbstractContextManager[eyes.View]]
 
 
@@ -59,10 +62,12 @@ def view(open_tab: Opens) -> Iterator[eyes.View]:
 
 @pytest.fixture(scope="session")
 def address(client: mesh.Inside) -> Iterator[str]:
-    """`isthmus dashboard` of both clusters of the lab, with a split, some calls a second, and readings every 2 seconds."""
+    """`isthmus dashboard` of both clusters of the lab, with a split, RPS calls a second, and readings every 2 seconds."""
     words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", "--context")
     with futures.ThreadPoolExecutor() as pool:
         list(pool.map(lambda cluster: mesh.isthmus(*words, cluster), ("east", "west")))
+    mesh.apply("east", *app.client(f"localhost/isthmus-demo:{isthmus.__version__}", rps=RPS, connections=4))
+    mesh.kubectl("east", "-n", app.NAMESPACE, "rollout", "status", f"deploy/{app.CLIENT}", "--timeout=120s")
     mesh.split(50, 50)
     command = [sys.executable, "-m", "isthmus", "dashboard", "--context", "east,west", "--no-open"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:

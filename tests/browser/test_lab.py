@@ -3,12 +3,12 @@
 import json
 import statistics
 import time
-from collections.abc import Iterator
 from concurrent import futures
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from isthmus.demo import app
 from tests.browser import eyes
 from tests.browser.conftest import Opens
 from tests.lab import mesh
@@ -37,18 +37,11 @@ SCRAPE = 2.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def traffic(browser: Browser, client: mesh.Inside, address: str) -> Iterator[None]:
-    """More calls than the client makes by itself, so that shares are sharp; nothing is judged before the page can draw them."""
-    order = {"host": mesh.cluster_ip("east", mesh.SERVICE), "port": 8888, "name": mesh.SERVICE}
-    running = client.start("many", **order, count=10_000_000, seconds=900, connections=2)
-    try:
-        with eyes.tab(browser, address) as view:
-            view.go("/")
-            view.page.wait_for_selector(CALLS, timeout=120_000)
-        yield
-    finally:
-        running.kill()
-        running.communicate()
+def drawn(browser: Browser, address: str) -> None:
+    """Nothing is judged before the metrics API has seen enough of the traffic to draw it."""
+    with eyes.tab(browser, address) as view:
+        view.go("/")
+        view.page.wait_for_selector(CALLS, timeout=180_000)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -81,9 +74,10 @@ def test_the_first_meaningful_paint(live_view: eyes.View) -> None:
     assert min(times) <= PAINT_GOAL
 
 
-def test_the_slider_moves_real_traffic_and_the_page_follows(live_view: eyes.View, client: mesh.Inside) -> None:
+def test_the_slider_moves_real_traffic_and_the_page_follows(live_view: eyes.View) -> None:
     """The proxies follow within 2 s; the page's measured shares begin to move within 2 s of a reading, which come each 2 s."""
     mesh.split(100, 0)
+    client = mesh.inside("east", app.CLIENT)
     with futures.ThreadPoolExecutor() as pool:  # the browser's driver has this thread's event loop
         pool.submit(moved, client, "east", time.monotonic()).result()
         live_view.go("/splits?window=30s", ".split-card")

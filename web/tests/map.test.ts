@@ -84,6 +84,16 @@ describe("what is shown", () => {
       golden: { rps: 2 },
     });
   });
+  test("the mesh's own rooms are closed until somebody opens them", () => {
+    const nodes = [node("east/linkerd-viz/deployment/prometheus"), node(A)];
+    expect(show({ nodes, edges: [] }, wish).open).toEqual(["east/shop"]);
+    expect(show({ nodes, edges: [] }, { ...wish, choice: new Map([["east/linkerd-viz", true]]) }).open).toHaveLength(2);
+  });
+  test("a mere client is judged by what it sends", () => {
+    const edges = [edge(A, B, { golden: { ...QUIET, rps: 4, success: 0.5 } })];
+    const client = show({ nodes: [node(A, 0), node(B)], edges }, wish).spots[0];
+    expect([client?.sent.rps, client?.mark]).toEqual([4, "fail"]);
+  });
   test("success weighs by rate, and silence says nothing", () => {
     const all = [{ ...QUIET, rps: 9, success: 1, p99: 5 }, { ...QUIET, rps: 1, success: 0, p99: 50 }, QUIET];
     expect(together(all)).toEqual({ rps: 10, success: 0.9, p50: null, p95: null, p99: 50 });

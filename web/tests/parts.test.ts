@@ -9,10 +9,11 @@ import { areas } from "../src/pages/shares";
 import { distance } from "../src/pages/splitcard";
 import { bars } from "../src/pages/waterfall";
 import { shares, slid } from "../src/pages/weights";
+import { inOrder } from "../src/pages/workload";
 import { matches } from "../src/parts/pick";
 import { paths } from "../src/parts/spark";
 import { type Column, sorted, visible } from "../src/parts/table";
-import type { Backend, CheckRow, TapRow } from "../src/shapes";
+import type { Backend, CheckRow, RouteRow, TapRow } from "../src/shapes";
 import { wait } from "../src/stream";
 
 describe("tables", () => {
@@ -120,6 +121,12 @@ describe("live requests", () => {
     );
   });
   test("values are one word of a shell", () => expect([quote("/ok"), quote("it's")]).toEqual(["/ok", "'it'\\''s'"]));
+});
+
+test("a route comes before its backends", () => {
+  const row = (route: string, backend: string) => ({ server: "", service: "s", route, type: "", backend }) as RouteRow;
+  const found = inOrder([row("b", ""), row("a", "x"), row("a", "")]);
+  expect(found.map((one) => one.route + one.backend)).toEqual(["a", "ax", "b"]);
 });
 
 test("health over time is told in runs", () => {

@@ -152,7 +152,7 @@ function Streams({ row }: { row: LinkRow }): JSX.Element {
             <span class="grow">
               {stream.name} <span class="quiet">{stream.says}</span>
             </span>
-            <span class="figure">{stream.ageSeconds === null ? "never" : age(stream.ageSeconds)}</span>
+            <span class="figure">{age(stream.ageSeconds)}</span>
           </li>
         ))}
         {row.streams.length === 0 && <li class="quiet">No stream tells its age.</li>}

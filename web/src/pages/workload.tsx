@@ -57,14 +57,17 @@ export function WorkloadPage(): JSX.Element {
 }
 
 function Found({ data }: { data: Workload }): JSX.Element {
-  const inbound = data.routes.filter((row) => row.side === "inbound");
-  const outbound = data.routes.filter((row) => row.side === "outbound");
+  const inbound = inOrder(data.routes.filter((row) => row.side === "inbound"));
+  const outbound = inOrder(data.routes.filter((row) => row.side === "outbound"));
   return (
     <>
       <div class="topline">
         <Figures golden={data.golden} />
         {data.pods > 0 && <Meshed meshed={data.meshed} pods={data.pods} />}
       </div>
+      {data.golden.rps === 0 && data.downstream.length > 0 && (
+        <p class="quiet">It received nothing in this window; what it sent is below.</p>
+      )}
       {data.spark && <SparkCharts spark={data.spark} />}
       <div class="pair">
         <Peers title="Called by" rows={data.upstream} none="Nobody called it in this window." />
@@ -82,6 +85,12 @@ function Found({ data }: { data: Workload }): JSX.Element {
       )}
     </>
   );
+}
+
+/** Each route as a whole, then its backends. */
+export function inOrder(rows: RouteRow[]): RouteRow[] {
+  const key = (row: RouteRow) => [row.server, row.service, row.route, row.type, row.backend].join("\n");
+  return [...rows].sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 const PEERS: Array<Column<Peer>> = [
@@ -195,7 +204,7 @@ const RULES: Array<Column<Rule>> = [
     head: "Port",
     cell: (row) => (
       <span class="subject">
-        <span>{row.port}</span>
+        <span>{row.port || "every port"}</span>
         <span class="subject-where">
           {[row.server && `Server ${row.server}`, row.protocol].filter(Boolean).join(" · ")}
         </span>

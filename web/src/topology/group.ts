@@ -8,6 +8,8 @@ import { ofSuccess } from "../tones";
 
 const OPEN_BELOW = 40;
 const BUSIEST = 40;
+/** The mesh's own rooms, which talk to everybody: closed until somebody wants to see in. */
+const OWN = new Set(["linkerd", "linkerd-viz"]);
 
 export interface Spot {
   id: string;
@@ -18,6 +20,8 @@ export interface Spot {
   node: Node | null;
   members: Node[];
   golden: Golden;
+  /** What it sends to others: all there is to judge a mere client by. */
+  sent: Golden;
   mark: Mark;
   pods: number;
   meshed: number;
@@ -94,6 +98,7 @@ function spot(id: string, name: string, members: Node[], single: boolean): Spot 
     node: single ? (first ?? null) : null,
     members,
     golden,
+    sent: together([]),
     mark: ofSuccess(golden.success),
     pods: members.reduce((sum, node) => sum + node.pods, 0),
     meshed: members.reduce((sum, node) => sum + node.meshed, 0),
@@ -159,10 +164,21 @@ export function show(view: Pick<Overview, "nodes" | "edges">, wish: Wish): Shown
   const nodes = wish.idle ? fitting : fitting.filter((node) => active.has(node.id) || node.golden.rps > 0);
   const homes = byHome(nodes);
   const usual = nodes.length <= OPEN_BELOW;
-  const open = [...homes.keys()].filter((place) => wish.choice.get(place) ?? usual);
+  const open = [...homes.keys()].filter(
+    (place) => wish.choice.get(place) ?? (usual && !OWN.has(place.slice(place.indexOf("/") + 1))),
+  );
   const opened = new Set(open);
   const found = [...homes].flatMap(([place, members]) => spots(place, members, opened.has(place)));
   const spotOf = new Map(found.flatMap((one) => one.members.map((node) => [node.id, one.id] as const)));
+  const sending = new Map<string, Golden[]>();
+  for (const edge of view.edges) {
+    const id = spotOf.get(edge.source);
+    if (id) sending.set(id, [...(sending.get(id) ?? []), edge.golden]);
+  }
+  for (const one of found) {
+    one.sent = together(sending.get(one.id) ?? []);
+    one.mark = ofSuccess(one.golden.success ?? one.sent.success);
+  }
   return { spots: found, ties: ties(view.edges, spotOf), open, hidden: fitting.length - nodes.length };
 }
 

@@ -28,6 +28,7 @@ function traffic(spot: Spot): string {
     return `${rate(spot.golden.rps)} req/s${spot.golden.success === null ? "" : ` · ${percent(spot.golden.success)}`}`;
   }
   if (spot.pods > 0 && spot.meshed === 0) return "not meshed";
+  if (spot.sent.rps > 0) return `sends ${rate(spot.sent.rps)}/s`;
   return spot.node
     ? spot.pods > 0
       ? count(spot.pods, "pod")
