@@ -105,7 +105,7 @@ def tab(
         bypass_csp=axe,
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(float(os.environ.get("ISTHMUS_BROWSER_LIMIT", "15")) * 1000)
+    context.set_default_timeout(float(os.environ.get("ISTHMUS_BROWSER_LIMIT", "30")) * 1000)
     context.add_init_script(DRAWN)
     view = View(context.new_page(), base)
     view.page.on("console", lambda line: view.said.append(line.text) if line.type == "error" else None)
