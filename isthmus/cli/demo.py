@@ -23,6 +23,7 @@ The clusters are still up. To look around:
   export KUBECONFIG="$(isthmus lab kubeconfig --path)"
   isthmus lab kubectl east -n isthmus-demo get svc,pods,httproutes.policy.linkerd.io
   isthmus multicluster gateways --context east
+  isthmus stat deploy -n isthmus-demo --context east,west
   isthmus check --context east
   isthmus lab kubectl east -n isthmus-demo logs deploy/client -c client --tail=5
 To stop: make demo-down   (or: isthmus lab down)
