@@ -42,7 +42,9 @@ def ask(host: str, port: int, name: str, path: str, fields: dict[str, str]) -> d
     return {"status": get(host, port, path, name, fields)[0]}
 
 
-def many(host: str, port: int, name: str, count: int, connections: int, seconds: float = 0) -> dict[str, Any]:
+def many(
+    host: str, port: int, name: str, count: int, connections: int, seconds: float = 0, path: str = "/"
+) -> dict[str, Any]:
     """`count` requests (or as many as fit in `seconds`) over keep-alive connections: answers by cluster, and failures."""
     clusters: collections.Counter[str] = collections.Counter()
     failures: list[str] = []
@@ -58,7 +60,7 @@ def many(host: str, port: int, name: str, count: int, connections: int, seconds:
                     break
                 left[0] -= 1
             try:
-                connection.request("GET", "/", headers={"Host": name})
+                connection.request("GET", path, headers={"Host": name})
                 answer = connection.getresponse()
                 body = answer.read()
                 with lock:

@@ -11,6 +11,7 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent import futures
 
 import pytest
 
@@ -89,6 +90,15 @@ def client(lab: layout.Lab) -> mesh.Inside:
         "the mirror",
     )
     return mesh.inside("east", app.CLIENT)
+
+
+@pytest.fixture(scope="session")
+def measured(client: mesh.Inside) -> mesh.Inside:
+    """The viz extension in both clusters, with readings every 2 seconds, so that short windows have some."""
+    words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", "--context")
+    with futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda cluster: mesh.isthmus(*words, cluster), ("east", "west")))
+    return client
 
 
 @pytest.fixture(scope="module")
