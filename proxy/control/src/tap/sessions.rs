@@ -2,6 +2,9 @@
 //!
 //! In: rules. Out: the list of sessions to the workers whenever it changes; a stream that ends when its requests have, when its
 //! time is over, or when the client leaves (its drop takes the session out of the list).
+//!
+//! The first event after a silence goes out at once; while more come, a stream is read each `PACE` alone, so that many share one
+//! wake-up, one frame and one write.
 
 use super::convert;
 use linkerd2_proxy_api::tap::TapEvent;
@@ -21,6 +24,7 @@ use tonic::codegen::tokio_stream::Stream;
 const SESSIONS: usize = 8;
 const EVENTS: usize = 400;
 const TIME: Duration = Duration::from_secs(600);
+const PACE: Duration = Duration::from_millis(20);
 
 /// Everybody who watches this proxy's requests: the sessions that come and go, and what the environment asked for.
 pub struct Taps {
@@ -56,7 +60,8 @@ impl Taps {
         let tap = Arc::new(Tap { base, rule, headers, limit, taken: AtomicU64::new(0), sink: Arc::new(Channel(sink)) });
         open.push(tap.clone());
         self.tell(&open);
-        Some(Session { taps: self.clone(), tap: Some(tap), events, time: Box::pin(tokio::time::sleep(TIME)) })
+        let time = Box::pin(tokio::time::sleep(TIME));
+        Some(Session { taps: self.clone(), tap: Some(tap), events, time, pause: None, told: false })
     }
 
     fn close(&self, base: u32) {
@@ -90,9 +95,22 @@ pub struct Session {
     tap: Option<Arc<Tap>>,
     events: mpsc::Receiver<Event>,
     time: Pin<Box<Sleep>>,
+    /// Until it is over nobody looks whether there are events.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Since the last pause.
+    told: bool,
 }
 
 impl Session {
+    /// Ready when the stream may be read.
+    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        Poll::Ready(())
+    }
+
     fn retire(&mut self) {
         if let Some(tap) = self.tap.take() {
             self.taps.close(tap.base);
@@ -111,8 +129,20 @@ impl Stream for Session {
         if self.tap.as_ref().is_some_and(|tap| tap.spent()) {
             self.retire();
         }
-        let event = ready!(self.events.poll_recv(context));
-        Poll::Ready(event.map(|event| Ok(convert::event(event))))
+        loop {
+            ready!(self.poll_pause(context));
+            match self.events.poll_recv(context) {
+                Poll::Ready(event) => {
+                    self.told = true;
+                    return Poll::Ready(event.map(|event| Ok(convert::event(event))));
+                }
+                Poll::Pending if !self.told => return Poll::Pending,
+                Poll::Pending => {
+                    self.told = false;
+                    self.pause = Some(Box::pin(tokio::time::sleep(PACE)));
+                }
+            }
+        }
     }
 }
 
@@ -193,6 +223,33 @@ mod tests {
         assert_eq!(told.last().taps.len(), SESSIONS - 1);
         open.clear();
         assert!(told.last().is_empty() && tap.sink.put(event(0)), "who has left misses nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_follow_each_other_go_out_together() {
+        let told = Arc::new(Told::default());
+        let taps = Taps::new(vec![told.clone()], None, None, Registry::new(1));
+        let mut session = taps.open(Rule::All(Box::default()), 9, false).expect("room");
+        let tap = told.last().taps[0].clone();
+        tap.sink.put(event(0));
+        let began = tokio::time::Instant::now();
+        assert!(next(&mut session).await.is_some() && began.elapsed() < PACE, "the first is not held back");
+        let soon = |session: &mut Session| at_once(session).is_some();
+        assert!(!soon(&mut session));
+        tap.sink.put(event(1));
+        tap.sink.put(event(2));
+        assert!(!soon(&mut session), "a pause has begun");
+        assert!(next(&mut session).await.is_some() && began.elapsed() >= PACE);
+        assert!(soon(&mut session), "with it comes the next");
+    }
+
+    /// What there is without waiting.
+    fn at_once(session: &mut Session) -> Option<TapEvent> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match Pin::new(session).poll_next(&mut context) {
+            Poll::Ready(event) => event.map(|event| event.expect("ok")),
+            Poll::Pending => None,
+        }
     }
 
     #[tokio::test]
