@@ -53,7 +53,9 @@ class View:
     def go(self, path: str, ready: str = "h1") -> None:
         """Open a path and wait until `ready` is there."""
         self.page.goto(self.base + path, wait_until="commit")
-        self.page.wait_for_selector(ready)
+        self.page.wait_for_selector(
+            ready, state="attached"
+        )  # a straight line of the map has no width, and counts as unseen
 
     def look(self, size: tuple[int, int], colours: Colours) -> None:
         """Another window, another theme, as the system tells it."""

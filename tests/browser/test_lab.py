@@ -1,7 +1,7 @@
-"""The dashboard of two real linked clusters in a real browser: the pages whole, on a desk and on a phone."""
+"""The dashboard of two real linked clusters in a real browser: every page whole, the map, and a joined journey."""
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser import eyes
 from tests.browser.conftest import Opens
@@ -9,6 +9,7 @@ from tests.lab import mesh
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab]
 
+WATCH = f"cluster=east&namespace={mesh.NAMESPACE}&kind=deployment&name=client&on=yes"
 CALLS = ".ties [data-tie*='/client>']"
 PAGES = {
     "overview": ("/", CALLS),
@@ -19,6 +20,10 @@ PAGES = {
     "workload": (f"/workload/east/{mesh.NAMESPACE}/deployment/client", ".section tbody tr"),
     "links": ("/links", ".link-card"),
     "splits": ("/splits", ".split-card"),
+    "tap": (f"/tap?{WATCH}&join=yes", "[data-request]"),
+    "top": (f"/top?{WATCH}", "tbody tr"),
+    "policy": ("/policy", "tbody tr"),
+    "health": ("/health", ".checks"),
 }
 
 
@@ -27,7 +32,7 @@ def drawn(browser: Browser, address: str) -> None:
     """Nothing is judged before the metrics API has seen enough of the traffic to draw it."""
     with eyes.tab(browser, address) as view:
         view.go("/")
-        view.page.wait_for_selector(CALLS, timeout=180_000)
+        view.page.wait_for_selector(CALLS, timeout=180_000, state="attached")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -41,3 +46,23 @@ def test_every_page_is_whole(open_lab: Opens, name: str) -> None:
         view.look(eyes.PHONE, "dark")
         view.shoot(f"lab-{name}-phone-dark")
         assert (view.grave(), view.wider_than_window(), view.errors()) == ([], 0, [])
+
+
+def test_the_map_shows_both_clusters_and_mtls_between(live_view: eyes.View) -> None:
+    live_view.go("/", CALLS)
+    expect(live_view.page.locator(".cluster-name")).to_have_text(["east", "west"])
+    said = live_view.page.locator(".ties .tie title").all_text_contents()
+    assert any("client calls" in line and "over the link" in line for line in said), said
+    assert any("client calls" in line and ", mTLS" in line for line in said), said
+
+
+def test_tap_shows_live_requests_and_a_joined_journey(live_view: eyes.View) -> None:
+    mesh.split(0, 100)
+    live_view.go(f"/tap?{WATCH}&join=yes", "[data-request]")
+    live_view.page.wait_for_selector("[data-stages='3']", timeout=30_000)
+    live_view.page.get_by_role("button", name="Pause").click()
+    live_view.page.locator("[data-stages='3']").first.get_by_role("button", name="Journey").click()
+    expect(live_view.page.locator(".waterfall li")).to_have_count(3)
+    said = live_view.page.locator(".waterfall li").all_inner_texts()
+    assert "east" in said[0] and "gateway" in said[1] and "west" in said[2], said
+    live_view.shoot("lab-journey")
