@@ -23,6 +23,7 @@ from tests.lab import mesh
 
 lab, client = lab_tier.lab, lab_tier.client
 RPS = 80
+CALLS = ".ties [data-tie*='/client>']"
 Opens = Callable[..., AbstractContextManager[eyes.View]]
 
 
@@ -79,9 +80,18 @@ def address(client: mesh.Inside) -> Iterator[str]:
         running.wait(15)
 
 
+@pytest.fixture(scope="session")
+def drawn(browser: Browser, address: str) -> str:
+    """The address, once the metrics API has seen enough of the traffic to draw it: nothing is judged before."""
+    with eyes.tab(browser, address) as view:
+        view.go("/")
+        view.page.wait_for_selector(CALLS, timeout=180_000, state="attached")
+    return address
+
+
 @pytest.fixture
-def open_lab(browser: Browser, address: str) -> Opens:
-    return functools.partial(eyes.tab, browser, address)
+def open_lab(browser: Browser, drawn: str) -> Opens:
+    return functools.partial(eyes.tab, browser, drawn)
 
 
 @pytest.fixture

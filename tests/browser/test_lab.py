@@ -1,16 +1,15 @@
 """The dashboard of two real linked clusters in a real browser: every page whole, the map, and a joined journey."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser import eyes
-from tests.browser.conftest import Opens
+from tests.browser.conftest import CALLS, Opens
 from tests.lab import mesh
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab]
 
 WATCH = f"cluster=east&namespace={mesh.NAMESPACE}&kind=deployment&name=client&on=yes"
-CALLS = ".ties [data-tie*='/client>']"
 PAGES = {
     "overview": ("/", CALLS),
     "overview-table": ("/?as=table", "tbody tr"),
@@ -25,14 +24,6 @@ PAGES = {
     "policy": ("/policy", "tbody tr"),
     "health": ("/health", ".checks"),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def drawn(browser: Browser, address: str) -> None:
-    """Nothing is judged before the metrics API has seen enough of the traffic to draw it."""
-    with eyes.tab(browser, address) as view:
-        view.go("/")
-        view.page.wait_for_selector(CALLS, timeout=180_000, state="attached")
 
 
 @pytest.mark.parametrize("name", PAGES)

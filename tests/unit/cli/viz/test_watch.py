@@ -16,10 +16,12 @@ import pytest
 import yaml
 
 WATCHING = """
+import signal
 import sys
 from isthmus.cli import scope
 from isthmus.cli.viz import flags, show, table
 from isthmus.errors import IsthmusError
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts in the background deaf to it
 looks = 0
 async def work(cluster):
     global looks
