@@ -1,8 +1,12 @@
 """The dashboard of two real linked clusters in a real browser: every page whole, the map, and a joined journey."""
 
+import threading
+from concurrent import futures
+
 import pytest
 from playwright.sync_api import expect
 
+from isthmus.demo import app
 from tests.browser import eyes
 from tests.browser.conftest import CALLS, Opens
 from tests.lab import mesh
@@ -47,10 +51,27 @@ def test_the_map_shows_both_clusters_and_mtls_between(live_view: eyes.View) -> N
     assert any("client calls" in line and ", mTLS" in line for line in said), said
 
 
+def marked(until: threading.Event) -> None:
+    """Requests with an id that all three proxies see, until `until`: among 80 others a second only an id joins for certain."""
+    client = mesh.inside("east", app.CLIENT)
+    order = {"host": mesh.cluster_ip("east", mesh.SERVICE), "port": 8888, "name": f"{mesh.SERVICE}:8888"}
+    for number in range(120):
+        client.call("ask", **order, path="/marked", fields={"x-request-id": f"journey-{number}"})
+        if until.wait(0.25):
+            return
+
+
 def test_tap_shows_live_requests_and_a_joined_journey(live_view: eyes.View) -> None:
     mesh.split(0, 100)
-    live_view.go(f"/tap?{WATCH}&join=yes", "[data-request]")
-    live_view.page.wait_for_selector("[data-stages='3']", timeout=30_000)
+    seen = threading.Event()
+    with futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(marked, seen)
+        try:
+            live_view.go(f"/tap?{WATCH}&join=yes&path=/marked", "[data-request]")
+            live_view.page.wait_for_selector("[data-stages='3']", timeout=40_000)
+        finally:
+            seen.set()
+        sending.result()
     live_view.page.get_by_role("button", name="Pause").click()
     live_view.page.locator("[data-stages='3']").first.get_by_role("button", name="Journey").click()
     expect(live_view.page.locator(".waterfall li")).to_have_count(3)

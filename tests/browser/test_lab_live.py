@@ -79,4 +79,6 @@ def test_one_workload_is_watched_where_it_is_shown(live_view: eyes.View) -> None
     live_view.go(f"/workload/east/{mesh.NAMESPACE}/deployment/client", ".section")
     live_view.page.get_by_role("button", name="Watch").click()
     live_view.page.wait_for_selector("[data-request]", timeout=30_000)
-    expect(live_view.page.get_by_text("client.isthmus-demo.serviceaccount")).to_be_visible()
+    live_view.page.get_by_role("button", name="Stop").click()
+    live_view.page.locator("[data-request]").first.get_by_role("button", name="More").click()
+    expect(live_view.page.get_by_text("client.isthmus-demo.serviceaccount").first).to_be_visible()
