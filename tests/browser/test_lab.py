@@ -2,6 +2,7 @@
 
 import threading
 from concurrent import futures
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -54,7 +55,11 @@ def test_the_map_shows_both_clusters_and_mtls_between(live_view: eyes.View) -> N
 def marked(until: threading.Event) -> None:
     """Requests with an id that all three proxies see, until `until`: among 80 others a second only an id joins for certain."""
     client = mesh.inside("east", app.CLIENT)
-    order = {"host": mesh.cluster_ip("east", mesh.SERVICE), "port": 8888, "name": f"{mesh.SERVICE}:8888"}
+    order: dict[str, Any] = {
+        "host": mesh.cluster_ip("east", mesh.SERVICE),
+        "port": 8888,
+        "name": f"{mesh.SERVICE}:8888",
+    }
     for number in range(120):
         client.call("ask", **order, path="/marked", fields={"x-request-id": f"journey-{number}"})
         if until.wait(0.25):
