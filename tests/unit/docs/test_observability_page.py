@@ -6,7 +6,7 @@ import click
 import pytest
 
 from isthmus.cli import main
-from isthmus.cli.see import authz, edges, gateways, pods, routes, stat, traffic
+from isthmus.cli.see import authz, edges, gateways, pods, routes, stat, sums, top, traffic
 from isthmus.cli.viz import flags, resources, table
 from tests.unit.docs.page import tool
 
@@ -33,6 +33,11 @@ def stat_heads(said: click.Context) -> list[table.Column]:
     return stat.columns(kind, [], view_of(said), prefix=False)
 
 
+def top_heads(said: click.Context) -> list[table.Column]:
+    screen = top.Screen(sums.Sums(), "count", sources=not said.params["hide_sources"], routes=said.params["routes"])
+    return [table.text(head, head) for head in screen.header()]
+
+
 HEADS = {
     "stat": stat_heads,
     "stat-inbound": lambda said: traffic.inbound_layout([], view_of(said))[0].columns,
@@ -42,6 +47,7 @@ HEADS = {
     "gateways": lambda said: gateways.layout([], wide=view_of(said).wide)[0].columns,
     "authz": lambda said: authz.layout([])[0].columns,
     "list": lambda said: pods.layout([])[0].columns,
+    "top": top_heads,
 }
 TABLES = [one for one in SHOWN if one.headers]
 
