@@ -43,9 +43,11 @@ def ask(host: str, port: int, name: str, path: str, fields: dict[str, str]) -> d
 
 
 def many(
-    host: str, port: int, name: str, count: int, connections: int, seconds: float = 0, path: str = "/"
+    host: str, port: int, name: str, count: int, connections: int, seconds: float = 0, path: str = "/", rest: float = 0
 ) -> dict[str, Any]:
-    """`count` requests (or as many as fit in `seconds`) over keep-alive connections: answers by cluster, and failures."""
+    """`count` requests (or as many as fit in `seconds`) over keep-alive connections, each with `rest` seconds after it: answers by
+    cluster, and failures.
+    """
     clusters: collections.Counter[str] = collections.Counter()
     failures: list[str] = []
     lock = threading.Lock()
@@ -72,6 +74,8 @@ def many(
                 with lock:
                     failures.append(repr(error))
                 connection.close()
+            if rest:
+                time.sleep(rest)
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(connections)]
