@@ -1,4 +1,7 @@
-"""Checks of the viz extension. In: `Facts`. Out: findings. Pure. Where it is not installed, only `there` has something to say."""
+"""Checks of the viz extension. In: `Facts`. Out: findings. Pure. Where it is not installed, only `there` has something to say.
+
+Never here: asking (see `facts`).
+"""
 
 from isthmus import names
 from isthmus.check import core, facts, finding

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import parser
 
+from isthmus.viz import golden
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -95,19 +97,7 @@ def counts(log: str) -> tuple[int, int]:
 
 def quantile(buckets: dict[float, float], q: float) -> float:
     """As Prometheus' histogram_quantile: linear inside the bucket that holds the rank; 0 when nothing was counted."""
-    bounds = sorted(buckets)
-    total = buckets[bounds[-1]] if bounds else 0.0
-    if total <= 0:
-        return 0.0
-    rank, low, below = q * total, 0.0, 0.0
-    for bound in bounds:
-        if buckets[bound] >= rank:
-            if bound == float("inf"):
-                return low
-            inside = buckets[bound] - below
-            return low + (bound - low) * ((rank - below) / inside if inside else 1.0)
-        low, below = bound, buckets[bound]
-    return low
+    return golden.quantile_of(buckets, q) or 0.0
 
 
 def _less(now: Totals, then: Totals) -> Totals:

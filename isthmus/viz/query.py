@@ -86,11 +86,6 @@ def gauge(select: Select, source: Source) -> str:
     return _sum(select.by, f"{select.family}{_braces((*select.matches, *select.only_raw))}")
 
 
-def quantile(share: float, select: Select, source: Source) -> str:
-    """A quantile of a histogram; the select is of its buckets and does not keep `le`."""
-    return f"histogram_quantile({share}, {rate(select.of(select.family, 'le'), source)})"
-
-
 RECORDED = "count(workload:request_total:rate1m)"
 """Has rows where recording rules are evaluated."""
 

@@ -1,4 +1,7 @@
-"""`isthmus authz`: by which authorization requests came in, and which were refused. In: a word for a resource. Out: a row for each."""
+"""`isthmus authz`: by which authorization requests came in, and which were refused. In: a word for a resource. Out: a row for each.
+
+Never here: asking (see `isthmus.viz.client`).
+"""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,7 @@
-"""`isthmus edges`: who is connected to whom, and is it secured. In: words for resources. Out: a row for each pair."""
+"""`isthmus edges`: who is connected to whom, and is it secured. In: words for resources. Out: a row for each pair.
+
+Never here: asking (see `isthmus.viz.client`).
+"""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,6 +1,6 @@
 """`isthmus gateways`: are the gateways of linked clusters alive, how far away. In: what the mirrors' probes measured. Out: a row each.
 
-`isthmus multicluster gateways` asks the Links instead and needs no viz extension.
+`isthmus multicluster gateways` asks the Links instead and needs no viz extension. Never here: probes.
 """
 
 import asyncio

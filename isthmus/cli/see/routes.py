@@ -1,6 +1,6 @@
 """`isthmus routes`: golden metrics by route. In: a word for a resource. Out: a row for each route that its proxies know.
 
-With --to they are the client's: effective is what the caller saw, actual what was sent, retries included.
+With --to they are the client's: effective is what the caller saw, actual what was sent, retries included. Never here: PromQL.
 """
 
 from collections.abc import Iterable, Sequence

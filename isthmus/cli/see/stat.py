@@ -1,6 +1,7 @@
 """`isthmus stat`: golden metrics of workloads, Services, namespaces. In: words for resources. Out: a table for each kind.
 
 Numbers are inbound, measured by the resources' own proxies; with --from or --to they are outbound, measured by the callers'.
+Never here: PromQL.
 """
 
 import asyncio

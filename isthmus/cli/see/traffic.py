@@ -1,6 +1,6 @@
 """`isthmus stat-inbound` and `stat-outbound`: requests by route, and which backends answered. In: words for resources. Out: rows, trees.
 
-In JSON every backend is a row of its own that repeats its route; a row without backend is the route as a whole.
+In JSON every backend is a row of its own that repeats its route; a row without backend is the route as a whole. Never here: PromQL.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence

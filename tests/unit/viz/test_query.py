@@ -49,8 +49,3 @@ def test_no_value_ends_its_string(value):
 def test_among_takes_names_as_they_are():
     assert q.among("pod", {"b.c", "a-1"}).text() == 'pod=~"a-1|b\\\\.c"'
     assert q.among("pod", ()).value == "-", "nothing, rather than everything"
-
-
-def test_quantiles_keep_the_bucket():
-    text = q.quantile(0.5, q.Select("m_bucket", (), ("a",)), RAW)
-    assert text == "histogram_quantile(0.5, sum by (a, le) (rate(m_bucket{}[60s])))"
