@@ -180,9 +180,19 @@ async def test_who_may_not(client: kube.Client, cluster: plane.Cluster, space: s
 
 
 async def test_a_watch_brings_bookmarks(client: kube.Client, space: str) -> None:
+    """A bookmark tells a version newer than the watch began with: without a write meanwhile none need come."""
+    await client.create(thing(space, "a"))
     version = (await client.page(ConfigMap, space)).version
-    kinds = [c.type async for c in client.changes(ConfigMap, version, space, seconds=6, idle=20)]
-    assert "BOOKMARK" in kinds
+
+    async def kinds() -> list[str]:
+        return [c.type async for c in client.changes(ConfigMap, version, space, seconds=6, idle=20)]
+
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(kinds())
+        for turn in range(20):
+            await client.patch(ConfigMap, "a", {"data": {"turn": str(turn)}}, space)
+            await asyncio.sleep(0.25)
+    assert "BOOKMARK" in watching.result()
 
 
 async def test_a_store_follows(client: kube.Client, cluster: plane.Cluster, space: str) -> None:
