@@ -53,6 +53,7 @@ ROWS = (
     Row("HTTP/1.1 keep-alive, 64 connections, 16 KiB", H1_LARGE, "wrk", 64, "µs CPU a request", None),
     Row("HTTP/2, 4 connections × 32 streams", H2, "h2load", 4, "µs CPU a request", 1.0),
     Row("gRPC unary, 16 connections", GRPC, "grpc", 16, "µs CPU a request", 1.0),
+    Row("opaque TCP echo, 64 connections, 100 B", ECHO, "echo", 64, "µs CPU a message", 0.75),
     Row("opaque TCP echo, 16 connections, 100 B", ECHO, "echo", 16, "µs CPU a message", 0.75),
     Row("opaque TCP, one stream of bytes", BULK, "bulk", 1, "ms CPU a GB", None),
     Row("opaque TCP, a connection a request", SHORT, "short", 8, "µs CPU a connection", None),
