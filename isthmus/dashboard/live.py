@@ -23,6 +23,8 @@ VIEWERS = 200
 STREAMS = 24
 """A browser opens one stream a tab, two with tap; HTTP/1.1 lets it have six."""
 POLL_TIME = 20.0
+REST = 3.0
+"""Times as long as a look took nobody looks: a large mesh is asked less often, not all the time."""
 READ_TIME = 10.0
 HEARTBEAT = 10.0
 LEVEL = 1
@@ -186,13 +188,18 @@ class Hub:
                 if (still := timeless(found)) != before:
                     before = still
                     self._tell(poller, event("snapshot", found))
-            await asyncio.sleep(max(0.05, period - (clock() - began)))
+            await asyncio.sleep(rest(clock() - began, period))
 
     @staticmethod
     def _tell(poller: _Poller, data: Event) -> None:
         poller.newest = data
         for slot in poller.slots:
             slot.set(data)
+
+
+def rest(took: float, period: float) -> float:
+    """Seconds between a look of `took` seconds and the next: as the period says, but at least REST times as long as it took."""
+    return max(0.05, period - took, REST * took)
 
 
 def timeless(found: shapes.Shape) -> shapes.Shape:

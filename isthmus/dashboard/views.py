@@ -26,7 +26,7 @@ KINDS = (
     "service",
 )
 PARTS = {"cluster", "namespace", "kind", "name", "window"}
-PERIOD, SLOW = 2.0, 15.0
+PERIOD, SLOW = 1.0, 15.0
 NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 
 

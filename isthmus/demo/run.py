@@ -223,7 +223,7 @@ async def whole(options: Options) -> Outcome:
 
 async def _measured(options: Options, where: tuple[str, str]) -> None:
     """The viz extension in both clusters; the main job is done without it, so that it fails is told and no more."""
-    words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", *where)
+    words = ("viz", "install", "--apply", "--set", "scrapeInterval=1s", *where)
     try:
         await asyncio.gather(*(command(*words, "--context", name) for name in (options.source, options.target)))
     except errors.IsthmusError as error:

@@ -64,7 +64,7 @@ def view(open_tab: Opens) -> Iterator[eyes.View]:
 @pytest.fixture(scope="session")
 def address(client: mesh.Inside) -> Iterator[str]:
     """`isthmus dashboard` of both clusters of the lab, with a split, RPS calls a second, and readings every 2 seconds."""
-    words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", "--context")
+    words = ("viz", "install", "--apply", "--set", "scrapeInterval=1s", "--context")
     with futures.ThreadPoolExecutor() as pool:
         list(pool.map(lambda cluster: mesh.isthmus(*words, cluster), ("east", "west")))
     mesh.apply("east", *app.client(f"localhost/isthmus-demo:{isthmus.__version__}", rps=RPS, connections=4))

@@ -95,7 +95,7 @@ def client(lab: layout.Lab) -> mesh.Inside:
 @pytest.fixture(scope="session")
 def measured(client: mesh.Inside) -> mesh.Inside:
     """The viz extension in both clusters, with readings every 2 seconds, so that short windows have some."""
-    words = ("viz", "install", "--apply", "--set", "scrapeInterval=2s", "--context")
+    words = ("viz", "install", "--apply", "--set", "scrapeInterval=1s", "--context")
     with futures.ThreadPoolExecutor() as pool:
         list(pool.map(lambda cluster: mesh.isthmus(*words, cluster), ("east", "west")))
     return client

@@ -8,7 +8,7 @@ In: nothing. Out: groups of rules as documents. A name is `level:metric:operatio
     server    workload, Server, route, authorization
 
 `rate1m` is per second over the last minute, `sum` is a gauge's sum now. `cluster` is kept where one Prometheus scrapes several.
-Buckets are nine tenths of a mesh's series, so they are summed every SLOW seconds, and each bucket for what needs it alone: inbound ones
+Buckets are nine tenths of a mesh's series, so they are summed once in SLOW scrapes, and each bucket for what needs it alone: inbound ones
 by pod, workload and server, outbound ones by edge.
 Bounds: a level has at most as many series as the labels it keeps have values; labels that clients choose (`authority`, addresses,
 ports, `client_id`) are never kept. Never here: alerts (see `alerts.yml`), longer windows (`avg_over_time` of these series).
@@ -17,6 +17,8 @@ ports, `client_id`) are never kept. Never here: alerts (see `alerts.yml`), longe
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from isthmus import units
 
 Doc = dict[str, Any]
 
@@ -36,7 +38,7 @@ SERVED = (*WORKLOAD, "srv_group", "srv_kind", "srv_name", "srv_port")
 BY_ROUTE = ("route_group", "route_kind", "route_name")
 BY_AUTHZ = ("authz_group", "authz_kind", "authz_name")
 
-SLOW = "30s"
+SLOW = 3
 OUTBOUND = '{direction="outbound"}'
 INBOUND = '{direction="inbound"}'
 
@@ -145,8 +147,11 @@ def _documents(rules: Iterable[Rule]) -> list[Doc]:
     return [rule.document() for rule in rules]
 
 
-def groups() -> list[Doc]:
-    """All groups; rules of a group are evaluated in order, so that a level above reads the level below of the same moment."""
+def groups(scrape: float) -> list[Doc]:
+    """All groups, for a Prometheus that scrapes each `scrape` seconds.
+
+    Rules of a group are evaluated in order, so that a level above reads the level below of the same moment.
+    """
     protocols = ("http", "grpc")
     made = {
         "golden": golden(),
@@ -162,5 +167,5 @@ def groups() -> list[Doc]:
     }
     return [
         *({"name": f"isthmus-{name}", "rules": rules} for name, rules in made.items()),
-        *({"name": f"isthmus-{name}", "interval": SLOW, "rules": rules} for name, rules in slow.items()),
+        *({"name": f"isthmus-{name}", "interval": units.print_duration(SLOW * scrape), "rules": rules} for name, rules in slow.items()),
     ]

@@ -3,13 +3,12 @@
 Pure. Where the plan names a Prometheus that is there already, nothing is rendered: its owner adds the jobs of `scrape`. The samples of
 ours are on its pod's own disk and go with the pod: a window of hours on what happens, not an archive.
 Never here: what is scraped (see `scrape`), rules (files of `isthmus/install/prometheus`).
-on what happens, not an archive. Never here: what is scraped (see `scrape`), rules (files of `isthmus/install/prometheus`).
 """
 
 import hashlib
 from typing import Any
 
-from isthmus import names
+from isthmus import names, units
 from isthmus.install import manifest, objects
 from isthmus.install.prometheus import files as rules
 from isthmus.install.viz import plan as plans
@@ -27,7 +26,7 @@ RIGHTS: tuple[Doc, ...] = ({"apiGroups": [""], "resources": ["nodes", "nodes/met
 def render(plan: plans.Plan) -> list[Doc]:
     if plan.values.prometheus_url:
         return []
-    text, files = config(plan), rules.rules()
+    text, files = config(plan), rules.rules(units.duration(plan.values.scrape_interval, key="scrapeInterval"))
     return [
         *plans.account(NAME, RIGHTS if plan.values.discovery == "kubernetes" else ()),
         objects.doc(

@@ -83,6 +83,11 @@ async def test_what_did_not_change_is_not_sent_again(hub):
     assert show.looks >= 3
 
 
+@pytest.mark.parametrize("took, period, rests", [(0.1, 1, 0.9), (0.25, 1, 0.75), (2, 1, 6), (0.001, 0.001, 0.05)])
+def test_a_look_takes_at_most_a_quarter_of_the_time(took, period, rests):
+    assert live.rest(took, period) == pytest.approx(rests)
+
+
 async def test_a_slow_viewer_gets_the_newest_state_only(hub):
     show = Show("one")
     slot = hub.join(KEY, show.look, 0.05)
