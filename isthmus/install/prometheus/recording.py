@@ -167,5 +167,8 @@ def groups(scrape: float) -> list[Doc]:
     }
     return [
         *({"name": f"isthmus-{name}", "rules": rules} for name, rules in made.items()),
-        *({"name": f"isthmus-{name}", "interval": units.print_duration(SLOW * scrape), "rules": rules} for name, rules in slow.items()),
+        *(
+            {"name": f"isthmus-{name}", "interval": units.print_duration(SLOW * scrape), "rules": rules}
+            for name, rules in slow.items()
+        ),
     ]
