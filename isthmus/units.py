@@ -10,6 +10,7 @@ from isthmus.errors import BadValue
 
 _DURATION = re.compile(r"^(\d+)(ms|s|m|h|d)$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_HEADER = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$")
 _DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 
@@ -69,3 +70,12 @@ def flag(text: str, *, key: str) -> bool:
             return False
         case _:
             raise BadValue(key, text, '"true"', why="neither true nor false")
+
+
+def header_names(text: str, *, key: str) -> frozenset[str]:
+    """Names of header fields in lower case, comma separated: `x-api-key,x-session`. Empty text is no name."""
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    for name in found:
+        if not _HEADER.match(name):
+            raise BadValue(key, name, '"x-api-key,x-session"', why="not the name of a header")
+    return frozenset(name.lower() for name in found)

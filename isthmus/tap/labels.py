@@ -51,11 +51,15 @@ def _lists(event: api.TapEvent) -> tuple[viz.Headers, ...]:
     return (http.request_init.headers, http.response_init.headers, http.response_end.trailers)
 
 
-def redact(event: api.TapEvent) -> None:
-    """Values of credentials, whichever proxy sent them."""
+def redact(event: api.TapEvent, ignored: frozenset[str] = frozenset()) -> None:
+    """Values of credentials, whichever proxy sent them; of headers that are `ignored` (in lower case) not even the name stays."""
     if event.http.WhichOneof("event") is None:
         return
     for headers in _lists(event):
+        if any(header.name.lower() in ignored for header in headers.headers):
+            kept = [header for header in headers.headers if header.name.lower() not in ignored]
+            del headers.headers[:]
+            headers.headers.extend(kept)
         for header in headers.headers:
             if header.name.lower() in SECRET:
                 header.value_str = REDACTED

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from lightkube.resources.core_v1 import ConfigMap, Pod, Service
 
-from isthmus import names
+from isthmus import names, units
 from isthmus.errors import IsthmusError
 from isthmus.kube import access, store, watch
 from isthmus.kube import client as kube
@@ -32,6 +32,7 @@ class Options:
     """What the process is told."""
 
     trust_domain: str = names.CLUSTER_DOMAIN
+    ignored: frozenset[str] = frozenset()
     tls_dir: str = TLS_DIR
     port: int = PORT
     admin_port: int = ADMIN_PORT
@@ -43,11 +44,20 @@ class Options:
         usual = cls()
         parser = argparse.ArgumentParser(prog="isthmus control tap")
         parser.add_argument("--trust-domain", default=usual.trust_domain)
+        parser.add_argument(
+            "--ignore-headers",
+            dest="ignored",
+            default="",
+            metavar="NAMES",
+            help="headers that are never told, comma separated",
+        )
         parser.add_argument("--tls-dir", default=usual.tls_dir, help="folder with tls.crt and tls.key")
         parser.add_argument("--port", type=int, default=usual.port)
         parser.add_argument("--admin-port", type=int, default=usual.admin_port)
         parser.add_argument("--log-level", default=usual.log_level)
-        return cls(**vars(parser.parse_args(list(arguments))))
+        said = vars(parser.parse_args(list(arguments)))
+        said["ignored"] = units.header_names(said["ignored"], key="--ignore-headers")
+        return cls(**said)
 
 
 def main(options: Options) -> int:
@@ -80,7 +90,15 @@ async def wire(process: runtime.Runtime, options: Options, client: kube.Client) 
         return await client.raw("POST", caller.REVIEW, question)
 
     def open_(asked: match.Asked, extended: bool) -> stream.Fan:  # noqa: FBT001 (a treaty of two)
-        return stream.Fan(asked, known, observe, meters, extended=extended, trust_domain=options.trust_domain)
+        return stream.Fan(
+            asked,
+            known,
+            observe,
+            meters,
+            extended=extended,
+            trust_domain=options.trust_domain,
+            ignored=options.ignored,
+        )
 
     spoken = api.Api(lambda: front.trust, review, open_, meters, process.log)
     app, folder = api.application(spoken), pathlib.Path(options.tls_dir)

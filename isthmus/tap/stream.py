@@ -51,6 +51,8 @@ class Fan:
     clock: Callable[[], float] = time.monotonic
     out: outbox.Outbox = field(init=False)
     trust_domain: str = names.CLUSTER_DOMAIN
+    ignored: frozenset[str] = frozenset()
+    """Headers that are never told, in lower case."""
 
     def __post_init__(self) -> None:
         self.out = outbox.Outbox(notices=self.extended)
@@ -130,7 +132,7 @@ class Fan:
 
     def _tell(self, pod: plan.Pod, of: window.Window, event: api.TapEvent) -> None:
         of.take(event)
-        labels.redact(event)
+        labels.redact(event, self.ignored)
         labels.name(event, pod, self.known.at)
         if self.extended:
             event.proxy.namespace, event.proxy.pod = pod.key.namespace, pod.key.name

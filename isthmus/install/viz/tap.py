@@ -37,6 +37,8 @@ def render(plan: plans.Plan) -> list[Doc]:
     marks = plans.labels(NAME)
     mount = {"name": "tls", "mountPath": core.TLS_DIR, "readOnly": True}
     arguments = ["--tls-dir", core.TLS_DIR, "--trust-domain", plan.core.values.trust_domain]
+    if plan.values.ignored_headers:
+        arguments += ["--ignore-headers", plan.values.ignored_headers]
     container = plans.container(plan, NAME, arguments, {"apiserver": run.PORT}, mounts=[mount])
     notes = {f"{names.CONFIG}skip-inbound-ports": f"{run.PORT},{plans.ADMIN_PORT}"}
     volumes = [{"name": "tls", "secret": {"secretName": SECRET}}]

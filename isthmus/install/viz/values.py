@@ -46,6 +46,10 @@ def _many(text: str, key: str) -> int:
     return int(text)
 
 
+def _headers(text: str, key: str) -> str:
+    return ",".join(sorted(units.header_names(text, key=key)))
+
+
 def _expression(text: str, key: str) -> str:
     try:
         re.compile(text)
@@ -96,6 +100,12 @@ class Values:
         "cadvisor", _flag, "false", "scrape the kubelets' container metrics too; needs scrapeDiscovery=kubernetes"
     )
     replicas: int = _row("metricsApiReplicas", _count, "1", "replicas of the metrics API")
+    ignored_headers: str = _row(
+        "tapIgnoreHeaders",
+        _headers,
+        "",
+        "names of headers that taps never show, comma separated: `x-api-key,x-session`",
+    )
     dashboard: bool = _row("dashboard", _flag, "true", "a dashboard in the cluster; `isthmus dashboard` needs none")
     dashboard_open: bool = _row(
         "dashboardOpen", _flag, "false", "no login: everybody who reaches it sees the mesh; nobody changes anything"

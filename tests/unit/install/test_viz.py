@@ -10,6 +10,7 @@ from isthmus import names
 from isthmus.errors import BadValue
 from isthmus.install import core
 from isthmus.install.viz import parts, plan, prometheus, values, web
+from isthmus.tap import run
 from tests.unit.install import builders as b
 
 PAGE = (pathlib.Path(__file__).parents[3] / "docs" / "viz.md").read_text()
@@ -107,12 +108,30 @@ def test_a_changed_configuration_makes_new_pods():
         ("prometheusSampleLimit", "0", "not a number"),
         ("scrapeDiscovery", "dns", "scrapeDiscovery"),
         ("cadvisor", "true", "found by Kubernetes discovery"),
+        ("tapIgnoreHeaders", "x-key,:path", "':path' .not the name of a header"),
+        ("tapIgnoreHeaders", "x key", "tapIgnoreHeaders"),
         ("retention", "1h", "no such setting"),
     ],
 )
 def test_refused(key, text, says):
     with pytest.raises(BadValue, match=says):
         values.overlay(values.Values(), {key: text})
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [("", []), ("X-Session, x-api-key,", ["--ignore-headers", "x-api-key,x-session"])],
+)
+def test_headers_that_taps_never_show(text, said):
+    (container,) = [
+        one
+        for one in b.find(rendered(tapIgnoreHeaders=text), "Deployment", "tap")["spec"]["template"]["spec"][
+            "containers"
+        ]
+        if one["name"] == "tap"
+    ]
+    assert container["args"][6:-4] == said
+    assert run.Options.from_args(container["args"][2:]).ignored == frozenset(said[1].split(",") if said else ())
 
 
 def test_what_was_chosen_is_kept_and_defaults_move_on():

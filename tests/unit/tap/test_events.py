@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.rpc import tap_pb2
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import frames, labels, outbox, window
+from isthmus.tap import frames, labels, outbox, run, window
 from tests.unit.tap import builders as b
 
 SEEN_BY, OTHER = b.pod("web-1"), b.pod("db-0", "10.0.0.2", owner=("statefulset", "db"))
@@ -40,6 +40,32 @@ def test_credentials_are_not_told_whoever_sent_them():
     event = labels.translated(b.begun(0, (("Authorization", b"x"), ("cookie", b"y"), ("accept", b"z"))))
     labels.redact(event)
     assert [h.value_str for h in event.http.request_init.headers.headers] == ["[redacted]", "[redacted]", "z"]
+
+
+@pytest.mark.parametrize(
+    "ignored, told",
+    [
+        ("", ["X-Api-Key", "cookie", "accept", "x-api-key"]),
+        ("x-api-key", ["cookie", "accept"]),
+        ("Cookie, X-API-KEY", ["accept"]),
+        ("other", ["X-Api-Key", "cookie", "accept", "x-api-key"]),
+    ],
+)
+def test_of_ignored_headers_not_even_the_name_is_told(ignored, told):
+    event = labels.translated(
+        b.begun(0, (("X-Api-Key", b"x"), ("cookie", b"y"), ("accept", b"z"), ("x-api-key", b"w")))
+    )
+    labels.redact(event, run.Options.from_args(["--ignore-headers", ignored]).ignored)
+    assert [h.name for h in event.http.request_init.headers.headers] == told
+    assert all(h.value_str == labels.REDACTED for h in event.http.request_init.headers.headers if h.name == "cookie")
+
+
+@pytest.mark.parametrize("event", [b.ended(0), tap_pb2.TapEvent()])
+def test_what_has_no_headers_stays_as_it_is(event):
+    made = labels.translated(event)
+    before = made.SerializeToString()
+    labels.redact(made, frozenset({"x-api-key"}))
+    assert made.SerializeToString() == before
 
 
 def test_both_ends_get_names_and_what_the_proxy_said_stays():

@@ -37,10 +37,18 @@ class Proxies:
             yield event
 
 
-async def taken(proxies: Proxies, known: world.World, until: Callable[[list[api.TapEvent]], bool], **how):
+async def taken(
+    proxies: Proxies,
+    known: world.World,
+    until: Callable[[list[api.TapEvent]], bool],
+    *,
+    ignored=frozenset[str](),
+    **how,
+):
     """What the client read, until it had enough."""
     how.setdefault("maxRps", 10)
-    fan = stream.Fan(match.read(b.request(**how)), known, proxies.observe, Counts(), extended=True)
+    asked = match.read(b.request(**how))
+    fan = stream.Fan(asked, known, proxies.observe, Counts(), extended=True, ignored=ignored)
     reader, found = frames.Reader(), list[api.TapEvent]()
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(fan.run())
@@ -63,6 +71,14 @@ async def test_each_pod_is_asked_for_its_share_and_the_proxy_is_named() -> None:
     assert set(proxies.asked) == {("web-1", 5), ("web-2", 5)}
     assert {(e.proxy.pod, e.proxy.namespace) for e in found} == {("web-1", "shop"), ("web-2", "shop")}
     assert {e.proxy.identity for e in found} == {"web.shop.serviceaccount.identity.linkerd.cluster.local"}
+
+
+async def test_ignored_headers_are_told_to_nobody() -> None:
+    known, out = world.World(), list[api.TapEvent]()
+    known.put_pod(b.obj("web-1"))
+    proxies = Proxies(b.begun(0, (("x-key", b"secret"), ("accept", b"x"))), b.ended(0))
+    await taken(proxies, known, lambda got: bool(out.extend(got)) or len(got) >= 2, ignored=frozenset({"x-key"}))
+    assert [h.name for h in out[0].http.request_init.headers.headers] == ["accept"]
 
 
 async def test_requests_of_several_windows_keep_apart() -> None:
