@@ -1,6 +1,6 @@
 """`isthmus tap` and `isthmus trace`: live requests, one by one. In: flags. Out: lines, rows, JSON, waterfalls on stdout; notices on stderr.
 
-Never here: `top` (see `top`), how things look (see `lines`, `waterfall`).
+Never here: `top` (see `top`), how things look (see `lines`, `waterfall`, `jsonpath`).
 """
 
 import asyncio
@@ -11,27 +11,53 @@ import shutil
 import sys
 import urllib.parse
 from contextlib import aclosing
+from typing import Any
 
 import click
 
 from isthmus.cli import output
-from isthmus.cli.see import lines, tapping, waterfall
+from isthmus.cli.see import jsonpath, lines, tapping, waterfall
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.tap import events, join
 
 FORMS = ("lines", "wide", "json", "table")
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "HEAD", "TRACE")
+_PATH = "jsonpath="
+Shape = str | jsonpath.Template
+"""How events are told: one of the words, or a template."""
+
+
+class Form(click.Choice[str]):
+    """One of some words, or `jsonpath=` with kubectl's JSONPath, which is read at once."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self.choices)}|{_PATH}EXPR]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, jsonpath.Template):
+            return value
+        if value == _PATH[:-1]:
+            raise BadValue("-o", value, jsonpath.EXAMPLE, why="an expression is wanted")
+        if isinstance(value, str) and value.startswith(_PATH):
+            return jsonpath.read(value.removeprefix(_PATH))
+        return super().convert(value, param, ctx)
 
 
 @click.command()
 @click.argument("resource", default="")
 @tapping.flags
-@click.option("-o", "--output", "form", type=click.Choice(FORMS), default="lines", show_default=True)
+@click.option("-o", "--output", "form", type=Form(FORMS), default="lines", show_default=True)
 @click.option("--join", "joined", is_flag=True, help="Each request once, with all proxies it passes, across clusters.")
-@click.option("--headers", is_flag=True, help="Headers too, with -o json; credentials are never shown.")
+@click.option("--headers", is_flag=True, help="Headers too, with -o json or jsonpath; credentials are never shown.")
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events (with --join: requests).")
-def tap(*, wanted: tapping.Wanted, resource: str, form: str, joined: bool, headers: bool, count: int | None) -> int:
-    """Live requests of a resource, or of a whole namespace: `isthmus tap deploy/web -n shop`."""
+def tap(*, wanted: tapping.Wanted, resource: str, form: Shape, joined: bool, headers: bool, count: int | None) -> int:
+    """Live requests of a resource, or of a whole namespace: `isthmus tap deploy/web -n shop`.
+
+    `-o jsonpath=EXPR` is kubectl's, over what -o json prints; events in which it finds nothing are passed over.
+
+    \b
+      isthmus tap deploy/web -n shop -o jsonpath='{.requestInitEvent.method} {.requestInitEvent.path}'
+    """
     wanted = dataclasses.replace(wanted, words=resource, headers=headers)
     work = _joined(wanted, form, count) if joined else _told(wanted, form, count)
     with contextlib.suppress(KeyboardInterrupt):
@@ -39,7 +65,7 @@ def tap(*, wanted: tapping.Wanted, resource: str, form: str, joined: bool, heade
     return 0
 
 
-async def _told(wanted: tapping.Wanted, form: str, count: int | None) -> None:
+async def _told(wanted: tapping.Wanted, form: Shape, count: int | None) -> None:
     rows, shown = lines.Rows(), 0
     async with aclosing(tapping.told(wanted)) as stream:
         async for event, many in stream:
@@ -53,7 +79,9 @@ async def _told(wanted: tapping.Wanted, form: str, count: int | None) -> None:
                 return
 
 
-def _text(event: events.Event, form: str, rows: lines.Rows, *, many: bool, first: bool) -> str:
+def _text(event: events.Event, form: Shape, rows: lines.Rows, *, many: bool, first: bool) -> str:
+    if isinstance(form, jsonpath.Template):
+        return form.text(lines.document(event)) or ""
     if form == "json":
         return json.dumps(lines.document(event), separators=(",", ":"), ensure_ascii=False)
     if form != "table":
@@ -65,20 +93,23 @@ def _text(event: events.Event, form: str, rows: lines.Rows, *, many: bool, first
     return (lines.columns(header) + "\n" if first else "") + lines.columns(row)
 
 
-async def _joined(wanted: tapping.Wanted, form: str, count: int | None) -> None:
+async def _joined(wanted: tapping.Wanted, form: Shape, count: int | None) -> None:
     shown = 0
     async with aclosing(tapping.joined(wanted)) as stream:
         async for one in stream:
             if isinstance(one, events.Event):
                 output.say(lines.line(one, cluster=True))
                 continue
-            shown += 1
-            _print(_journey(one, form))
+            if text := _journey(one, form):
+                shown += 1
+                _print(text)
             if count is not None and shown >= count:
                 return
 
 
-def _journey(journey: join.Journey, form: str) -> str:
+def _journey(journey: join.Journey, form: Shape) -> str:
+    if isinstance(form, jsonpath.Template):
+        return form.text(join.document(journey)) or ""
     if form == "json":
         return json.dumps(join.document(journey), separators=(",", ":"))
     width = shutil.get_terminal_size((120, 24)).columns
@@ -94,11 +125,9 @@ def _print(text: str) -> None:
 @click.argument("request", nargs=-1, required=True)
 @tapping.flags
 @click.option("--from", "source", default="", metavar="RESOURCE", help="Who sends it: deploy/client. Default: anybody.")
-@click.option(
-    "-o", "--output", "form", type=click.Choice(("waterfall", "json")), default="waterfall", show_default=True
-)
+@click.option("-o", "--output", "form", type=Form(("waterfall", "json")), default="waterfall", show_default=True)
 @click.option("--timeout", "seconds", default=60.0, show_default=True, help="How long to wait for it, in seconds.")
-def trace(*, wanted: tapping.Wanted, request: tuple[str, ...], source: str, form: str, seconds: float) -> int:
+def trace(*, wanted: tapping.Wanted, request: tuple[str, ...], source: str, form: Shape, seconds: float) -> int:
     """One request through all its proxies, across clusters, with the time spent in each.
 
     REQUEST is the id it will carry (`x-request-id`, or the trace's id in `traceparent`), or a method and a URL or path: the next

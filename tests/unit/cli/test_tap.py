@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from isthmus.cli import main
 from isthmus.cli.see import lines, sums, tap, tapping, top, waterfall
 from isthmus.errors import BadValue
 from isthmus.tap import events, resource
@@ -81,6 +82,35 @@ def test_json_has_linkerd_s_keys():
     assert said["responseInitEvent"]["httpStatus"] == 200
     assert said["responseInitEvent"]["sinceRequestInit"] == {"seconds": 0, "nanos": 1_500_000}
     assert said["destination"]["metadata"]["deployment"] == "web" and said["proxyDirection"] == "OUTBOUND"
+
+
+@pytest.mark.parametrize(
+    "event, text",
+    [(HEAD, "GET /x"), (ANSWER, ""), (END, "")],
+)
+def test_events_by_jsonpath_are_those_in_which_something_is_found(event, text):
+    form = tap.Form(tap.FORMS).convert("jsonpath={.requestInitEvent.method} {.requestInitEvent.path}", None, None)
+    assert tap._text(event, form, lines.Rows(), many=False, first=True) == text
+
+
+def test_a_journey_by_jsonpath():
+    (journey,) = j.play(*((role, 0, "a") for role in j.LASTS)).take(100.1)
+    form = tap.Form(("waterfall",)).convert("jsonpath={.hops[*].cluster}", None, None)
+    assert tap._journey(journey, form) == "east west west"
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["tap", "-o", "jsonpath={.a"], "-o jsonpath is '{.a' (after '{.a': } is wanted)"),
+        (["tap", "-o", "jsonpath"], "an expression is wanted"),
+        (["tap", "-o", "yaml"], "'yaml' is not one of"),
+        (["trace", "-o", "jsonpath=", "x"], "a path is wanted"),
+    ],
+)
+def test_forms_that_are_none(words, says, capsys):
+    assert main.main(words) == 2
+    assert says in capsys.readouterr().err
 
 
 def added(*ends: events.Event, **how) -> sums.Sums:
