@@ -66,6 +66,13 @@ describe("what is shown", () => {
     ]);
     expect(shown.ties.map((tie) => tie.id)).toEqual([`east/shop>${C}`]);
   });
+  test("Prometheus' readings are drawn only where its namespace is open", () => {
+    const reader = "east/linkerd-viz/deployment/prometheus";
+    const view = { nodes: [...small.nodes, node(reader, 0)], edges: [...small.edges, edge(reader, A)] };
+    const drawn = (choice: Map<string, boolean>) => show(view, { ...wish, choice }).ties.map((tie) => tie.id);
+    expect(drawn(new Map())).toEqual([`${A}>${B}`, `${B}>${C}`]);
+    expect(drawn(new Map([["east/linkerd-viz", true]]))).toContain(`${reader}>${A}`);
+  });
   test("2 000 services are few spots, and an open namespace shows its busiest", () => {
     const nodes = Array.from({ length: 2000 }, (_, n) => node(`east/ns-${n % 20}/deployment/s${n}`, n + 1));
     expect(show({ nodes, edges: [] }, wish).spots).toHaveLength(20);

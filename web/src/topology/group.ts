@@ -2,7 +2,7 @@
 // Out: spots (a workload, or a closed namespace as one) and ties between them, few enough to be read. Never here: positions (layout.ts).
 //
 // Limits: a namespace shows its 40 busiest workloads and one spot for the rest; without a choice of the viewer's, namespaces are open
-// as long as the whole has at most 40 spots.
+// as long as the whole has at most 40 spots. Prometheus reads every proxy: its lines are drawn only where its namespace is open.
 import type { Edge, Golden, Mark, Node, Overview } from "../shapes";
 import { ofSuccess } from "../tones";
 
@@ -10,6 +10,7 @@ const OPEN_BELOW = 40;
 const BUSIEST = 40;
 /** The mesh's own rooms, which talk to everybody: closed until somebody wants to see in. */
 const OWN = new Set(["linkerd", "linkerd-viz"]);
+const SCRAPER = "linkerd-viz/prometheus";
 
 export interface Spot {
   id: string;
@@ -154,12 +155,16 @@ function ties(edges: Edge[], spotOf: ReadonlyMap<string, string>): Tie[] {
   return [...found.values()].map((one) => tie(one.source, one.target, one.edges));
 }
 
-export function busy(view: Pick<Overview, "nodes" | "edges">): Set<string> {
-  return new Set(view.edges.flatMap((edge) => [edge.source, edge.target]));
+/** The edges to draw: without those of a Prometheus that nobody wants to look at. */
+function drawn(view: Pick<Overview, "nodes" | "edges">, choice: Wish["choice"]): Edge[] {
+  const scrapers = view.nodes.filter((node) => `${node.subject.namespace}/${node.subject.name}` === SCRAPER);
+  const left = new Set(scrapers.filter((node) => !choice.get(home(node))).map((node) => node.id));
+  return left.size ? view.edges.filter((edge) => !left.has(edge.source)) : view.edges;
 }
 
 export function show(view: Pick<Overview, "nodes" | "edges">, wish: Wish): Shown {
-  const active = busy(view);
+  const edges = drawn(view, wish.choice);
+  const active = new Set(edges.flatMap((edge) => [edge.source, edge.target]));
   const fitting = view.nodes.filter(wish.fits);
   const nodes = wish.idle ? fitting : fitting.filter((node) => active.has(node.id) || node.golden.rps > 0);
   const homes = byHome(nodes);
@@ -171,7 +176,7 @@ export function show(view: Pick<Overview, "nodes" | "edges">, wish: Wish): Shown
   const found = [...homes].flatMap(([place, members]) => spots(place, members, opened.has(place)));
   const spotOf = new Map(found.flatMap((one) => one.members.map((node) => [node.id, one.id] as const)));
   const sending = new Map<string, Golden[]>();
-  for (const edge of view.edges) {
+  for (const edge of edges) {
     const id = spotOf.get(edge.source);
     if (id) sending.set(id, [...(sending.get(id) ?? []), edge.golden]);
   }
@@ -179,7 +184,7 @@ export function show(view: Pick<Overview, "nodes" | "edges">, wish: Wish): Shown
     one.sent = together(sending.get(one.id) ?? []);
     one.mark = ofSuccess(one.golden.success ?? one.sent.success);
   }
-  return { spots: found, ties: ties(view.edges, spotOf), open, hidden: fitting.length - nodes.length };
+  return { spots: found, ties: ties(edges, spotOf), open, hidden: fitting.length - nodes.length };
 }
 
 /** The same structure gives the same text: then nothing has to be laid out again, and nothing jumps. */
