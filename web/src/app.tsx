@@ -8,15 +8,15 @@ import { LoginPage } from "./pages/login";
 import { NamespacesPage } from "./pages/namespaces";
 import { OverviewPage } from "./pages/overview";
 import { PolicyPage } from "./pages/policy";
-import { SplitsPage } from "./pages/splits";
-import { TapPage } from "./pages/tap";
-import { TopPage } from "./pages/top";
 import { WorkloadPage } from "./pages/workload";
 import { WorkloadsPage } from "./pages/workloads";
 import { Icon, type IconName, Logo } from "./parts/icons";
 import { Empty, Notice } from "./parts/states";
 import { here } from "./place";
+import { TapPage } from "./requests/tap";
+import { TopPage } from "./requests/top";
 import { carried, href, type Page } from "./route";
+import { SplitsPage } from "./splits/page";
 import { choose, type Theme, theme } from "./theme";
 
 const NAV: Array<{ page: Page & IconName; text: string }> = [

@@ -1,19 +1,19 @@
 // The thinking behind tables, lines, splits, live requests and streams.
 import { describe, expect, test } from "vitest";
-import { asked, command, quote } from "../src/pages/askform";
 import { byCategory } from "../src/pages/health";
 import { runs } from "../src/pages/links";
 import { choices, chosen } from "../src/pages/overview";
-import { merge } from "../src/pages/requests";
-import { areas } from "../src/pages/shares";
-import { distance } from "../src/pages/splitcard";
-import { bars } from "../src/pages/waterfall";
-import { shares, slid } from "../src/pages/weights";
 import { inOrder } from "../src/pages/workload";
 import { matches } from "../src/parts/pick";
 import { paths } from "../src/parts/spark";
 import { type Column, sorted, visible } from "../src/parts/table";
+import { asked, command, quote } from "../src/requests/askform";
+import { merge } from "../src/requests/list";
+import { bars } from "../src/requests/waterfall";
 import type { Backend, CheckRow, RouteRow, TapRow } from "../src/shapes";
+import { distance } from "../src/splits/card";
+import { areas } from "../src/splits/shares";
+import { shares, slid } from "../src/splits/weights";
 import { wait } from "../src/stream";
 
 describe("tables", () => {

@@ -11,10 +11,10 @@ import type { Overview } from "../shapes";
 import { Graph } from "../topology/graph";
 import { type Shown, show, structure } from "../topology/group";
 import { plan } from "../topology/layout";
+import { Legend } from "../topology/legend";
 import { Panel } from "../topology/panel";
 import { EdgeTable, NodeTable } from "../topology/tables";
 import { count } from "../words";
-import { Legend } from "./legend";
 
 /** How much room the map has, in steps, so that a window being dragged does not lay out at every pixel. */
 function useRoom(): { width: number; height: number } {

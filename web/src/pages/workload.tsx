@@ -10,12 +10,12 @@ import { PickWindow, Toolbar } from "../parts/pick";
 import { Empty } from "../parts/states";
 import { type Column, Table } from "../parts/table";
 import { here } from "../place";
+import { RequestList, useRequests } from "../requests/list";
 import { href } from "../route";
 import type { Certificate, Peer, RouteRow, Rule, Subject, Workload } from "../shapes";
 import { LOCKS, lock } from "../topology/edges";
 import { age, count, kindWord, NONE, rate } from "../words";
 import { Meshed } from "./namespaces";
-import { RequestList, useRequests } from "./requests";
 import { SparkCharts } from "./sparkcharts";
 import { columns, rowId } from "./workloads";
 

@@ -9,8 +9,8 @@ import { Badge } from "../parts/marks";
 import { Notice } from "../parts/states";
 import type { Backend, Refusal, Split, SplitChange, SplitDone, SplitPreview } from "../shapes";
 import { age, percent, rate } from "../words";
+import { SplitDialog } from "./dialog";
 import { Shares } from "./shares";
-import { SplitDialog } from "./splitdialog";
 import { keyOf, shares, slid } from "./weights";
 
 interface Props {

@@ -9,7 +9,7 @@ import { Empty } from "../parts/states";
 import { here } from "../place";
 import { count } from "../words";
 import { AskForm, asked, command } from "./askform";
-import { RequestList, StreamState, useRequests } from "./requests";
+import { RequestList, StreamState, useRequests } from "./list";
 
 export function contextOf(cluster: string): string {
   return session.value?.clusters.find((one) => one.name === cluster)?.context ?? cluster;

@@ -6,7 +6,7 @@ import { matches, PickCluster, PickWindow, Search, Toolbar } from "../parts/pick
 import { Empty } from "../parts/states";
 import { here } from "../place";
 import type { Splits } from "../shapes";
-import { SplitCard } from "./splitcard";
+import { SplitCard } from "./card";
 
 export function SplitsPage(): JSX.Element {
   const { cluster = "", window = "", namespace = "", q = "" } = here.value.query;
