@@ -3,16 +3,19 @@
 A hop is one proxy's view of one request. A journey begins at a hop on its way out (the client's proxy); the next hop is one that came in
 from that proxy: its client certificate is the first one's identity, it was asked the same, it answered the same, within the other's time.
 Among such candidates those with the same mark (`traceparent`, `x-request-id`, ...) are the request itself: the join is exact. Where no
-proxy saw a mark and exactly one candidate came at that time, the join is likely; where several did, there is none, and the journey says
-how many.
+proxy saw a mark and exactly one candidate came at that time, the join is likely. Where several did, those are left whose headers say
+the same, and the slowest of them is taken if it can be nobody else's: every hop lies within the one it came from, and only this one is
+long enough for it. Else there is no join, and the journey says how many fit.
 
 No clock is compared: proxies tell times since the request began at each. Between two hops there is the time until the answer began at the
 first, less that at the second; half of it is drawn before, half after (docs/decisions/0017).
 Never here: streams (see `several`), drawing. Limits: HOPS hops of a journey; POOL hops are kept, each LINGER seconds at most.
 """
 
+import bisect
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from isthmus.tap import events
@@ -25,8 +28,26 @@ GRACE = 1.5
 """Seconds after a journey's first hop has ended in which its others may still be told."""
 NEAR = 0.1
 """Seconds within which the events of one request usually arrive."""
+APART = 0.5
+"""Seconds by which they may arrive apart on a machine that is busy: who else could own a hop is looked for so far around it."""
 SLACK = 0.005
 MARKS = ("traceparent", "x-request-id", "x-b3-traceid", "x-amzn-trace-id")
+Key = tuple[str, str, int, int]
+WRITTEN = (
+    ":",
+    "l5d-",
+    "host",
+    "forwarded",
+    "x-forwarded-",
+    "via",
+    "te",
+    "traceparent",
+    "b3",
+    "x-b3-",
+    "grpc-trace-bin",
+    "connection",
+)
+"""What headers begin with that differ from hop to hop."""
 SURE, LIKELY, ALONE, OPEN = "exact", "likely", "alone", "ambiguous"
 
 
@@ -130,75 +151,153 @@ class Joiner:
     def take(self, now: float) -> list[Journey]:
         """The journeys whose first hop ended GRACE seconds ago or whose hops are all there; each hop is in one at most."""
         found: list[Journey] = []
+        here = _Here(
+            _Shelf(hop for hop in self._done if hop.head.inbound),
+            _Shelf((*self._done, *self._past, *self._open.values())),
+        )
         for root in [hop for hop in self._done if not hop.head.inbound and self.root(hop)]:
-            journey = self._follow(root)
             over = root.arrived + (root.ended or 0.0) + GRACE <= now
+            if not over and not root.marks:
+                continue
+            journey = _follow(root, here)
             whole = journey.hops[-1].role == "server" and journey.how == SURE
             if over or whole:
                 found.append(journey)
-                taken = {hop.head.key for hop in journey.hops[1:]}
-                self._done = [hop for hop in self._done if hop.head.key not in taken]
+                here.taken.update(hop.head.key for hop in journey.hops[1:])
         told = {hop.head.key for journey in found for hop in journey.hops}
         # One that was not joined may still be whose hop another's looks like.
-        self._past += [journey.hops[-1] for journey in found if journey.how == OPEN]
+        self._past += [journey.hops[-1] for journey in found if journey.how in (OPEN, ALONE)]
         self._done = [hop for hop in self._done if hop.head.key not in told and _fresh(hop, now)][-POOL:]
         self._past = [hop for hop in self._past if _fresh(hop, now)][-POOL:]
         return found
 
-    def _follow(self, root: Hop) -> Journey:
-        hops, how, rivals = [root], ALONE, 0
-        while len(hops) < HOPS:
-            last, before = hops[-1], {hop.head.key for hop in hops}
-            fit = [hop for hop in self._done if hop.head.key not in before and follows(last, hop)]
-            marked = [hop for hop in fit if hop.marks & last.marks]
-            chosen = _nearest(last, marked) if marked else _alike(last, fit)
-            if not chosen:
-                break
-            following = chosen[0]
-            before_too = [h for h in (*self._done, *self._past) if _other(h, last) and follows(h, following)]
-            others = [] if marked else [h for h in before_too if _near(following, h)]
-            if len(chosen) > 1 or others:
-                rivals = max(len(chosen), len(others) + 1)
-                break
-            how = SURE if marked and how in (ALONE, SURE) else LIKELY
-            hops.append(replace(following, offset=last.offset + _outside(last, following) / 2))
-            if following.role == "server":
-                break
-        return Journey(tuple(hops), OPEN if rivals else how, rivals)
+
+class _Shelf:
+    """Hops in the order in which they arrived."""
+
+    def __init__(self, hops: Iterable[Hop]) -> None:
+        self._hops = sorted(hops, key=_arrived)
+
+    def around(self, at: float, seconds: float) -> list[Hop]:
+        """Those that arrived so near to `at`."""
+        first = bisect.bisect_left(self._hops, at - seconds, key=_arrived)
+        return self._hops[first : bisect.bisect_right(self._hops, at + seconds, first, key=_arrived)]
 
 
-def _alike(one: Hop, hops: list[Hop]) -> list[Hop]:
-    """Of hops without a mark those that came with this one; else the one there is."""
-    return [hop for hop in hops if _near(one, hop)] or (hops if len(hops) == 1 else [])
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """What is known at one moment: hops that may follow another, hops they may belong to, and whom journeys have taken."""
+
+    after: _Shelf
+    before: _Shelf
+    taken: set[Key] = field(default_factory=set[Key])
+
+    def fit(self, last: Hop, passed: AbstractSet[Key], seconds: float) -> list[Hop]:
+        """Those that may follow, and are in no journey."""
+        around = self.after.around(last.arrived, seconds)
+        return [hop for hop in around if follows(last, hop) and hop.head.key not in passed | self.taken]
+
+    def others(self, last: Hop, after: Hop, seconds: float) -> int:
+        """How many other hops `after` might belong to. Headers count where those of `last` agree: else somebody rewrote them on the way."""
+        around = [hop for hop in self.before.around(after.arrived, seconds) if _might_own(hop, after)]
+        said = agree(last, after)
+        return sum(hop.head.key != last.head.key and (not said or agree(hop, after)) for hop in around)
 
 
-def _near(one: Hop, two: Hop) -> bool:
-    return abs(one.arrived - two.arrived) <= NEAR
+def _follow(root: Hop, here: _Here) -> Journey:
+    hops, how, rivals = [root], ALONE, 0
+    while len(hops) < HOPS:
+        last, passed = hops[-1], {hop.head.key for hop in hops}
+        marked = [hop for hop in here.fit(last, passed, GRACE) if hop.marks & last.marks] if last.marks else []
+        following, rivals = _nearest(last, marked) if marked else _unmarked(last, passed, here)
+        if rivals or following is None:
+            break
+        how = SURE if marked and how in (ALONE, SURE) else LIKELY
+        hops.append(replace(following, offset=last.offset + _outside(last, following) / 2))
+        if following.role == "server":
+            break
+    return Journey(tuple(hops), OPEN if rivals else how, rivals)
+
+
+def _unmarked(last: Hop, passed: AbstractSet[Key], here: _Here) -> tuple[Hop | None, int]:
+    """Of hops without a mark the one that is no other's and 0, or how many fit where none is; of those further off the only one."""
+    fit = here.fit(last, passed, NEAR)
+    if not fit:
+        fit = here.fit(last, passed, GRACE)
+        if len(fit) != 1:
+            return None, 0
+    fit = [hop for hop in fit if agree(last, hop)] or fit
+    around = NEAR if len(fit) == 1 else APART
+    # Who can own a slow hop can own a quicker one: the two slowest tell of all. Two that are ours alone mean that events were lost.
+    slowest, *second = sorted(fit, key=_length, reverse=True)[:2]
+    rivals = here.others(last, slowest, around)
+    if rivals or (second and not here.others(last, second[0], around)):
+        return slowest, max(len(fit), rivals + 1)
+    return slowest, 0
+
+
+def _arrived(hop: Hop) -> float:
+    return hop.arrived
 
 
 def _fresh(hop: Hop, now: float) -> bool:
     return now - hop.arrived - (hop.ended or 0.0) <= LINGER
 
 
-def _other(one: Hop, two: Hop) -> bool:
-    return one.head.key != two.head.key
+def _length(hop: Hop) -> float:
+    return hop.ended or 0.0 if hop.answered is None else hop.answered
 
 
 def follows(before: Hop, after: Hop) -> bool:
-    """Whether `after` may be where the request of `before` came in next."""
+    """Whether `after` may be where the request of `before` came in next; both have ended."""
+    return (
+        abs(after.arrived - before.arrived) <= GRACE
+        and _within(after, before)
+        and (after.ended or 0.0) <= (before.ended or 0.0) + SLACK
+        and before.grpc == after.grpc
+        and _fits(before, after)
+    )
+
+
+def agree(one: Hop, two: Hop) -> bool:
+    """Whether headers that both have say the same, but for those that proxies write."""
+    ours, theirs = _headers(one), _headers(two)
+    return all(values == theirs[name] for name, values in ours.items() if name in theirs)
+
+
+def _headers(hop: Hop) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in hop.head.headers:
+        if not name.startswith(WRITTEN):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _might_own(before: Hop, after: Hop) -> bool:
+    """The same for `before` that need not have ended, or begun to be answered."""
+    if before.ended is not None:
+        return follows(before, after)
+    return (before.answered is None or _within(after, before)) and _fits(before, after)
+
+
+def _within(after: Hop, before: Hop) -> bool:
+    """Whether the answer to `before` began as it would if `after` were part of it."""
+    if before.answered is not None and after.answered is not None and after.answered > before.answered:
+        return False
+    return before.status == after.status
+
+
+def _fits(before: Hop, after: Hop) -> bool:
+    """Whether who asked, what, and whom agree."""
     one, two = before.head, after.head
     return (
         two.inbound
         and (one.method, one.path) == (two.method, two.path)
         and (not before.marks or not after.marks or bool(before.marks & after.marks))
-        and before.status == after.status
-        and before.grpc == after.grpc
         and _same(one.identity, two.source.labels.get("client_id", ""))
         and _same(one.destination.labels.get("server_id", ""), two.identity)
         and _same(one.destination.pod, two.proxy)
         and (one.cluster == two.cluster or not (one.inbound or one.destination.pod))
-        and (after.ended or 0.0) <= (before.ended or 0.0) + SLACK
-        and abs(after.arrived - before.arrived) <= GRACE
     )
 
 
@@ -207,10 +306,11 @@ def _same(said: str, is_: str) -> bool:
     return not said or not is_ or said == is_
 
 
-def _nearest(before: Hop, hops: Iterable[Hop]) -> list[Hop]:
-    """Of hops with the same mark (a repeated try, a second call of one trace) those whose time fits best; several when none does."""
+def _nearest(before: Hop, hops: Iterable[Hop]) -> tuple[Hop, int]:
+    """Of hops with the same mark (a repeated try, a second call of one trace) the one whose time fits best and 0, or how many fit alike."""
     ranked = sorted(hops, key=lambda hop: _outside(before, hop))
-    return [hop for hop in ranked if _outside(before, hop) == _outside(before, ranked[0])]
+    alike = sum(_outside(before, hop) == _outside(before, ranked[0]) for hop in ranked)
+    return ranked[0], alike if alike > 1 else 0
 
 
 def _outside(before: Hop, after: Hop) -> float:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 import shutil
 import sys
 import urllib.parse
@@ -23,6 +24,8 @@ from isthmus.tap import events, join
 FORMS = ("lines", "wide", "json", "table")
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "HEAD", "TRACE")
 _PATH = "jsonpath="
+PATIENCE = 8.0
+"""Seconds in which trace looks for a request that can be told apart, once it has one that cannot."""
 Shape = str | jsonpath.Template
 """How events are told: one of the words, or a template."""
 
@@ -131,7 +134,7 @@ def trace(*, wanted: tapping.Wanted, request: tuple[str, ...], source: str, form
     """One request through all its proxies, across clusters, with the time spent in each.
 
     REQUEST is the id it will carry (`x-request-id`, or the trace's id in `traceparent`), or a method and a URL or path: the next
-    that fits is caught.
+    that fits is caught. Of many that fit, the next that can be told apart from the others in all its proxies.
 
     \b
       isthmus trace GET http://backend-svc:8888/ --context east,west -n shop
@@ -167,6 +170,10 @@ class Sought:
         marks = {mark.partition("=")[2] for mark in journey.hops[0].marks}
         return not self.mark or self.mark in marks
 
+    def satisfied(self, journey: join.Journey) -> bool:
+        """Whether another would show no more: it is the one, or was followed to its end."""
+        return bool(self.mark) or (journey.how in (join.SURE, join.LIKELY) and journey.hops[-1].role == "server")
+
 
 def read(words: tuple[str, ...]) -> Sought:
     """What REQUEST says.
@@ -190,15 +197,25 @@ def read(words: tuple[str, ...]) -> Sought:
 
 
 async def _caught(wanted: tapping.Wanted, sought: Sought, seconds: float) -> join.Journey:
+    """The request; where none of many can be followed to its end within PATIENCE, the one that was followed furthest."""
+    best: join.Journey | None = None
     try:
-        async with asyncio.timeout(seconds), aclosing(tapping.joined(wanted)) as stream:
+        async with asyncio.timeout(seconds) as limit, aclosing(tapping.joined(wanted)) as stream:
             async for one in stream:
                 if isinstance(one, events.Event):
                     output.say(lines.line(one, cluster=True))
-                elif sought.fits(one):
+                    continue
+                if not sought.fits(one):
+                    continue
+                if sought.satisfied(one):
                     return one
+                if best is None:
+                    limit.reschedule(min(limit.when() or math.inf, asyncio.get_running_loop().time() + PATIENCE))
+                best = max(best or one, one, key=lambda journey: len(journey.hops))
     except TimeoutError:
         pass
+    if best is not None:
+        return best
     raise IsthmusError(
         f"no such request within {seconds:g} s",
         hint="is it sent while this waits, from a meshed pod of the namespace (-n), in a cluster that is asked (--context)?",

@@ -124,14 +124,17 @@ async def joined(wanted: Wanted) -> AsyncGenerator[join.Journey | events.Event]:
         wishes = [wanted.wish(where.namespace) for _, where, _ in found]
         for (name, _, client), wish in zip(found, wishes, strict=True):
             sources += [several.Source(name, client, one, quiet=quiet) for one, quiet in around(wish)]
-        joiner = join.Joiner(root=begins_at(wishes))
+        joiner, next_look = join.Joiner(root=begins_at(wishes)), 0.0
         async with aclosing(several.ticking(sources, TICK)) as stream:
             async for one in stream:
                 if one is not None:
                     joiner.feed(one[1], time.monotonic())
                     if one[1].kind == events.NOTICE:
                         yield one[1]
-                for journey in joiner.take(time.monotonic()):
+                if (now := time.monotonic()) < next_look:
+                    continue
+                next_look = now + TICK
+                for journey in joiner.take(now):
                     yield journey
 
 

@@ -15,7 +15,7 @@ HOW = {
     join.SURE: "joined by {mark}",
     join.LIKELY: "joined by what was asked and answered, and by time: it carries no mark (x-request-id, traceparent)",
     join.ALONE: "seen by one proxy only",
-    join.OPEN: "{rivals} requests fit the next hop: send x-request-id or traceparent to tell them apart",
+    join.OPEN: "{rivals} requests fit the next hop: send one with a header, `x-request-id: the-one`, and say `isthmus trace the-one`",
 }
 
 

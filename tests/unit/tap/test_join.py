@@ -1,6 +1,8 @@
 """One request as three proxies of two clusters saw it, and what must not be joined."""
 
 import dataclasses
+import math
+import random
 
 import pytest
 
@@ -89,6 +91,45 @@ def test_without_a_mark_one_that_fits_alone_is_likely_and_waits_for_rivals():
 def test_several_that_fit_are_not_guessed_at(views):
     found = play(*views).take(102.0)
     assert {(journey.how, len(journey.hops), journey.rivals) for journey in found} == {(join.OPEN, 1, 2)}
+
+
+def crowd(seed: int, *, seconds: int = 4, a_second: int = 150, **header: str) -> list[join.Journey]:
+    """What is joined of many like requests, whose events come in batches and late. `{}` in a header is the request's number."""
+    dice, told = random.Random(seed), list[tuple[float, events.Event]]()
+    for number in range(seconds * a_second):
+        begin, took = 100 + number / a_second, dice.lognormvariate(-6.9, 1.2)
+        for role in ("server", "gateway", "client"):
+            late, took = math.ceil(begin / 0.02) * 0.02 + dice.uniform(0, 0.08), took + 0.0001 + dice.expovariate(4000)
+            headers = tuple((name.replace("_", "-"), text.format(number, role)) for name, text in header.items())
+            head = dataclasses.replace(view(role, number), headers=headers)
+            answer = dataclasses.replace(head, kind=events.RESPONSE, status=200, since_request=took)
+            end = dataclasses.replace(head, kind=events.END, since_request=took)
+            told += [(late, head), (late + took, answer), (late + took, end)]
+    joiner, found, due = join.Joiner(), list[join.Journey](), 100.0
+    for at, event in sorted(told, key=lambda one: one[0]):
+        if at >= due:
+            found, due = found + joiner.take(at), at + 0.2
+        joiner.feed(event, at)
+    return found + joiner.take(due + join.GRACE)
+
+
+@pytest.mark.parametrize(
+    "header, least",
+    [
+        pytest.param({}, 1, id="by the slowest alone"),
+        pytest.param(
+            {"accept": "*/*", "l5d_client_id": "{1}", "via": "{0}{1}"}, 1, id="headers that all have, or proxies write"
+        ),
+        pytest.param({"accept": "{1}"}, 1, id="a header that is rewritten on the way"),
+        pytest.param({"x_session": "{0}"}, 590, id="a header of its own"),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_in_a_crowd_those_that_can_be_told_apart_are_joined_and_rightly(seed, header, least):
+    found = crowd(seed, **header)
+    whole = [one for one in found if one.how == join.LIKELY and one.hops[-1].role == "server"]
+    assert len(found) == 600 and len(whole) >= least
+    assert all(len({hop.head.stream for hop in one.hops}) == 1 for one in found)
 
 
 @pytest.mark.parametrize(
