@@ -13,7 +13,6 @@ use std::time::Duration;
 use table::Credentials;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tower_service::Service;
 
 const CONNECTIONS: usize = 32;
 const SNIFF: Duration = Duration::from_secs(1);
@@ -51,8 +50,8 @@ pub async fn serve(
         tokio::spawn(async move {
             let _permit = permit;
             let Some((io, peer)) = enter(tcp, from, &credentials, SNIFF).await else { return };
-            let service = Observed::service(taps, peer.identity.as_deref(), &client);
-            let service = service_fn(move |request| service.clone().call(request));
+            let observed = Observed::new(taps, peer.identity.as_deref(), &client);
+            let service = service_fn(move |request| observed.clone().answer(request));
             let _ = http.serve_connection(TokioIo::new(io), service).await;
         });
     }

@@ -1,13 +1,9 @@
-//! Observe's messages and our own values. In: a request's rule. Out: it compiled, or a sentence; events as messages.
+//! A request's rule. In: as the client says it. Out: compiled, or a sentence. Never here: events.
 
-use linkerd2_proxy_api::http_types::{self, Headers as ApiHeaders, headers::Header};
-use linkerd2_proxy_api::tap::tap_event::http::{Event as Http, RequestInit, ResponseEnd, ResponseInit, StreamId};
-use linkerd2_proxy_api::tap::tap_event::{self, EndpointMeta, ProxyDirection, RouteMeta};
-use linkerd2_proxy_api::tap::{Eos, TapEvent, eos, observe_request as api};
-use std::collections::HashMap;
+use linkerd2_proxy_api::http_types;
+use linkerd2_proxy_api::tap::observe_request as api;
 use std::net::IpAddr;
-use table::Labels;
-use table::observe::{About, End, Event, Headers, Rule, Tcp, Text, Tls, What};
+use table::observe::{Rule, Tcp, Text};
 
 /// Parts of a rule.
 const PARTS: usize = 256;
@@ -114,99 +110,10 @@ fn method_name(method: http_types::HttpMethod) -> Result<String, String> {
     })
 }
 
-/// An event as a message.
-pub(super) fn event(event: Event) -> TapEvent {
-    let about = &event.about;
-    let direction = if about.inbound { ProxyDirection::Inbound } else { ProxyDirection::Outbound };
-    TapEvent {
-        source: Some(about.source.0.into()),
-        source_meta: Some(EndpointMeta { labels: labels(&[][..], &about.source.1, "client_id") }),
-        route_meta: Some(RouteMeta { labels: named(&about.route) }),
-        destination: Some(about.destination.0.into()),
-        destination_meta: Some(EndpointMeta { labels: labels(&about.labels, &about.destination.1, "server_id") }),
-        proxy_direction: direction.into(),
-        event: Some(tap_event::Event::Http(tap_event::Http { event: Some(what(about, event.what)) })),
-    }
-}
-
-fn what(about: &About, what: What) -> Http {
-    let id = Some(StreamId { base: about.id.0, stream: about.id.1 });
-    match what {
-        What::Request { method, scheme, authority, path, headers } => Http::RequestInit(RequestInit {
-            id,
-            method: Some(api_method(&method)),
-            scheme: Some(http_types::Scheme::from(&*scheme)),
-            authority: authority.into(),
-            path: path.into(),
-            headers: headers.map(api_headers),
-        }),
-        What::Response { since_request, status, headers } => Http::ResponseInit(ResponseInit {
-            id,
-            since_request_init: Some(duration(since_request)),
-            http_status: status.into(),
-            headers: headers.map(api_headers),
-        }),
-        What::End { since_request, since_response, bytes, end, trailers } => Http::ResponseEnd(ResponseEnd {
-            id,
-            since_request_init: Some(duration(since_request)),
-            since_response_init: since_response.map(duration),
-            response_bytes: bytes,
-            eos: Some(Eos {
-                end: match end {
-                    End::Whole => None,
-                    End::Grpc(code) => Some(eos::End::GrpcStatusCode(code.into())),
-                    End::Reset(code) => Some(eos::End::ResetErrorCode(code)),
-                },
-            }),
-            trailers: trailers.map(api_headers),
-        }),
-    }
-}
-
-fn api_method(method: &str) -> http_types::HttpMethod {
-    use http_types::http_method::{Registered, Type};
-    let known = Registered::from_str_name(method).map(|known| Type::Registered(known.into()));
-    http_types::HttpMethod { r#type: Some(known.unwrap_or_else(|| Type::Unregistered(method.to_owned()))) }
-}
-
-fn api_headers(headers: Headers) -> ApiHeaders {
-    let header = |(name, value): (Box<str>, Box<[u8]>)| Header { name: name.into(), value: value.into_vec() };
-    ApiHeaders { headers: headers.into_iter().map(header).collect() }
-}
-
-fn duration(nanos: u64) -> prost_types::Duration {
-    let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    prost_types::Duration { seconds: seconds as i64, nanos: nanos as i32 }
-}
-
-fn named(labels: &Labels) -> HashMap<String, String> {
-    labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-}
-
-/// An endpoint's labels and those of TLS, named as on metrics.
-fn labels(own: &[(std::sync::Arc<str>, std::sync::Arc<str>)], tls: &Tls, id: &str) -> HashMap<String, String> {
-    let mut all: HashMap<_, _> = own.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    match tls {
-        Tls::Mesh(name) => {
-            all.insert("tls".into(), "true".into());
-            if let Some(name) = name {
-                all.insert(id.into(), name.to_string());
-            }
-        }
-        Tls::None(why) => {
-            all.insert("tls".into(), "no_identity".into());
-            all.insert("no_tls_reason".into(), (*why).into());
-        }
-        Tls::Unknown => {}
-    }
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use api::r#match::{Http as HttpRule, Label, Match as M, Seq, Tcp as TcpRule, http as h, tcp as t};
-    use std::sync::Arc;
 
     fn whole(rule: M) -> Option<api::Match> {
         Some(api::Match { r#match: Some(rule) })
@@ -233,7 +140,8 @@ mod tests {
     fn rules_are_compiled_or_refused_with_a_sentence() {
         let label = Label { key: "a".into(), value: "b".into() };
         let prefix = h::StringMatch { r#match: Some(h::string_match::Match::Prefix("/x".into())) };
-        let post = api_method("POST");
+        let post = http_types::http_method::Type::Registered(1);
+        let post = http_types::HttpMethod { r#type: Some(post) };
         for (said, expected) in [
             (None, Ok(Rule::All(Box::default()))),
             (whole(M::All(seq(&[]))), Ok(Rule::All(Box::default()))),
@@ -264,37 +172,5 @@ mod tests {
                 (got, expected) => panic!("{got:?} instead of {expected:?}"),
             }
         }
-    }
-
-    #[test]
-    fn events_carry_addresses_labels_and_times() {
-        let about = About {
-            id: (3, 7),
-            inbound: false,
-            source: ("10.0.0.1:5".parse().expect("an address"), Tls::None("loopback")),
-            destination: ("10.0.0.2:80".parse().expect("an address"), Tls::Mesh(Some("web.id".into()))),
-            labels: Arc::from([("pod".into(), "web-1".into())]),
-            route: Arc::from([("route".into(), "/x".into())]),
-        };
-        let end = What::End {
-            since_request: 2_500_000_000,
-            since_response: Some(5),
-            bytes: 9,
-            end: End::Grpc(4),
-            trailers: Some(vec![("a".into(), Box::from(*b"b"))]),
-        };
-        let got = event(Event { about: Arc::new(about), what: end });
-        let (source, destination) = (got.source_meta.expect("meta").labels, got.destination_meta.expect("meta").labels);
-        assert_eq!((source["tls"].as_str(), source["no_tls_reason"].as_str()), ("no_identity", "loopback"));
-        assert_eq!((destination["server_id"].as_str(), destination["pod"].as_str()), ("web.id", "web-1"));
-        assert_eq!(got.proxy_direction, ProxyDirection::Outbound as i32);
-        assert_eq!(got.route_meta.expect("meta").labels["route"], "/x");
-        let Some(tap_event::Event::Http(tap_event::Http { event: Some(Http::ResponseEnd(end)) })) = got.event else {
-            panic!("another event")
-        };
-        assert_eq!(end.since_request_init, Some(prost_types::Duration { seconds: 2, nanos: 500_000_000 }));
-        assert_eq!((end.id, end.response_bytes), (Some(StreamId { base: 3, stream: 7 }), 9));
-        assert_eq!(end.eos.and_then(|eos| eos.end), Some(eos::End::GrpcStatusCode(4)));
-        assert_eq!(end.trailers.map(|t| t.headers.len()), Some(1));
     }
 }

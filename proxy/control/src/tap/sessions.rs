@@ -3,28 +3,27 @@
 //! In: rules. Out: the list of sessions to the workers whenever it changes; a stream that ends when its requests have, when its
 //! time is over, or when the client leaves (its drop takes the session out of the list).
 //!
-//! The first event after a silence goes out at once; while more come, a stream is read each `PACE` alone, so that many share one
-//! wake-up, one frame and one write.
+//! The first event after a silence goes out at once; while more come, a stream is read each `PACE` alone, or when half of the queue is
+//! full, so that many share one wake-up, one frame and one write.
 
-use super::convert;
-use linkerd2_proxy_api::tap::TapEvent;
+use super::queue::{self, EVENTS, Take};
 use metrics::{Registry, families};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use table::observe::{Access, Event, Rule, Sink, Span, Tap, Watch};
 use table::{Tell, Worker};
-use tokio::sync::mpsc;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::codegen::tokio_stream::Stream;
 
 const SESSIONS: usize = 8;
-const EVENTS: usize = 400;
 const TIME: Duration = Duration::from_secs(600);
-const PACE: Duration = Duration::from_millis(20);
+/// An event is at most so old when it is sent.
+const PACE: Duration = Duration::from_millis(48);
 
 /// Everybody who watches this proxy's requests: the sessions that come and go, and what the environment asked for.
 pub struct Taps {
@@ -55,13 +54,14 @@ impl Taps {
         if open.len() >= SESSIONS {
             return None;
         }
-        let (sink, events) = mpsc::channel(EVENTS);
+        let (sink, events) = queue::new();
         let base = self.base.fetch_add(1, Ordering::Relaxed);
-        let tap = Arc::new(Tap { base, rule, headers, limit, taken: AtomicU64::new(0), sink: Arc::new(Channel(sink)) });
+        let tap = Arc::new(Tap { base, rule, headers, limit, taken: AtomicU64::new(0), sink: Arc::new(sink) });
         open.push(tap.clone());
         self.tell(&open);
-        let time = Box::pin(tokio::time::sleep(TIME));
-        Some(Session { taps: self.clone(), tap: Some(tap), events, time, pause: None, told: false })
+        let (time, pause) = (Box::pin(tokio::time::sleep(TIME)), Box::pin(tokio::time::sleep(Duration::ZERO)));
+        let batch = VecDeque::new();
+        Some(Session { taps: self.clone(), tap: Some(tap), events, batch, time, pause, pausing: false, told: false })
     }
 
     fn close(&self, base: u32) {
@@ -79,69 +79,62 @@ impl Taps {
     }
 }
 
-struct Channel(mpsc::Sender<Event>);
-
-impl Sink<Event> for Channel {
-    fn put(&self, event: Event) -> bool {
-        // A client that has left misses nothing.
-        !matches!(self.0.try_send(event), Err(mpsc::error::TrySendError::Full(_)))
-    }
-}
-
 /// What one client reads.
 pub struct Session {
     taps: Arc<Taps>,
     /// None once it takes no more requests; the events of those it took still come.
     tap: Option<Arc<Tap>>,
-    events: mpsc::Receiver<Event>,
+    events: Take,
+    /// Taken, and given to the client one by one.
+    batch: VecDeque<Event>,
     time: Pin<Box<Sleep>>,
-    /// Until it is over nobody looks whether there are events.
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Pin<Box<Sleep>>,
+    /// Until the pause is over nobody looks whether there are a few events.
+    pausing: bool,
     /// Since the last pause.
     told: bool,
 }
 
 impl Session {
-    /// Ready when the stream may be read.
-    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(context));
-            self.pause = None;
-        }
-        Poll::Ready(())
-    }
-
     fn retire(&mut self) {
         if let Some(tap) = self.tap.take() {
             self.taps.close(tap.base);
         }
     }
+
+    /// How many events have to wait before they are taken.
+    fn poll_pause(&mut self, context: &mut Context<'_>) -> usize {
+        if std::mem::take(&mut self.told) {
+            self.pause.as_mut().reset(Instant::now() + PACE);
+            self.pausing = true;
+        }
+        self.pausing = self.pausing && self.pause.as_mut().poll(context).is_pending();
+        if self.pausing { EVENTS / 2 } else { 1 }
+    }
 }
 
 impl Stream for Session {
-    type Item = Result<TapEvent, Status>;
+    type Item = Result<Event, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.time.as_mut().poll(context).is_ready() {
-            self.retire();
+        let session = &mut *self;
+        if let Some(event) = session.batch.pop_front() {
+            return Poll::Ready(Some(Ok(event)));
+        }
+        let over = session.time.as_mut().poll(context).is_ready();
+        if over || session.tap.as_ref().is_some_and(|tap| tap.spent()) {
+            session.retire();
+        }
+        let at = session.poll_pause(context);
+        if over || !session.events.take(&mut session.batch, at, context) {
             return Poll::Ready(None);
         }
-        if self.tap.as_ref().is_some_and(|tap| tap.spent()) {
-            self.retire();
-        }
-        loop {
-            ready!(self.poll_pause(context));
-            match self.events.poll_recv(context) {
-                Poll::Ready(event) => {
-                    self.told = true;
-                    return Poll::Ready(event.map(|event| Ok(convert::event(event))));
-                }
-                Poll::Pending if !self.told => return Poll::Pending,
-                Poll::Pending => {
-                    self.told = false;
-                    self.pause = Some(Box::pin(tokio::time::sleep(PACE)));
-                }
+        match session.batch.pop_front() {
+            Some(event) => {
+                session.told = true;
+                Poll::Ready(Some(Ok(event)))
             }
+            None => Poll::Pending,
         }
     }
 }
@@ -156,6 +149,7 @@ impl Drop for Session {
 mod tests {
     use super::*;
     use std::net::SocketAddr;
+    use std::task::Waker;
     use table::observe::{About, End, Tls, What};
 
     #[derive(Default)]
@@ -189,7 +183,7 @@ mod tests {
         Event { about: Arc::new(about), what }
     }
 
-    async fn next(session: &mut Session) -> Option<TapEvent> {
+    async fn next(session: &mut Session) -> Option<Event> {
         std::future::poll_fn(|context| Pin::new(&mut *session).poll_next(context)).await.map(|event| event.expect("ok"))
     }
 
@@ -241,10 +235,43 @@ mod tests {
         assert!(!soon(&mut session), "a pause has begun");
         assert!(next(&mut session).await.is_some() && began.elapsed() >= PACE);
         assert!(soon(&mut session), "with it comes the next");
+        assert!(!soon(&mut session), "another pause");
+        let began = tokio::time::Instant::now();
+        (0..EVENTS / 2).for_each(|n| assert!(tap.sink.put(event(n as u64))));
+        assert!(next(&mut session).await.is_some() && began.elapsed() < PACE, "half a queue does not wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_wakes_the_client_once_a_batch() {
+        let told = Arc::new(Told::default());
+        let taps = Taps::new(vec![told.clone()], None, None, Registry::new(1));
+        let mut session = taps.open(Rule::All(Box::default()), 999, false).expect("room");
+        let tap = told.last().taps[0].clone();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let look = |session: &mut Session| Pin::new(session).poll_next(&mut Context::from_waker(&waker)).is_ready();
+        let mut after = |count: usize| {
+            (0..count).for_each(|n| assert!(tap.sink.put(event(n as u64))));
+            let looks = (0..EVENTS).take_while(|_| look(&mut session)).count();
+            (looks, woken.0.swap(0, Ordering::Relaxed))
+        };
+        assert_eq!(after(0), (0, 0));
+        assert_eq!(after(3), (3, 1), "after a silence");
+        assert_eq!(after(EVENTS / 2 - 1), (0, 0), "in a pause");
+        assert_eq!(after(1), (EVENTS / 2, 1), "half a queue");
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What there is without waiting.
-    fn at_once(session: &mut Session) -> Option<TapEvent> {
+    fn at_once(session: &mut Session) -> Option<Event> {
         let mut context = Context::from_waker(std::task::Waker::noop());
         match Pin::new(session).poll_next(&mut context) {
             Poll::Ready(event) => event.map(|event| event.expect("ok")),

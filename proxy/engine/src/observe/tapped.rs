@@ -62,7 +62,6 @@ impl Engine {
             authority: head.authority,
             path: without_query(head.path),
         };
-        let mut told = Vec::new();
         for tap in watch.taps.iter().filter(|tap| !tap.spent() && tap.rule.wants(&seen)) {
             let Some(number) = tap.take() else { continue };
             let about = About {
@@ -80,9 +79,7 @@ impl Engine {
                 path: cut(seen.path, TEXT),
                 headers: tap.headers.then(|| headers(&pseudo(head, scheme), &head.fields, edit)),
             };
-            told.push((Tapped { tap: tap.clone(), about: Arc::new(about), began: now, answered: 0 }, what));
-        }
-        for (tapped, what) in told {
+            let tapped = Tapped { tap: tap.clone(), about: Arc::new(about), began: now, answered: 0 };
             if self.tap_put(&tapped, what) {
                 watched.taps.push(tapped);
             }
@@ -94,8 +91,8 @@ impl Engine {
         let now = self.now;
         for tapped in &mut watched.taps {
             tapped.answered = now.max(1);
-            let number = status.to_string();
             let seen = |head: &Response<'_>| {
+                let number = status.to_string();
                 let pseudo: &[(&str, &[u8])] =
                     if head.version == Version::H2 { &[(":status", number.as_bytes())] } else { &[] };
                 headers(pseudo, &head.fields, &Edit { drop: names::L5D, ..Edit::NONE })

@@ -1,7 +1,7 @@
 //! What a request, and a message of an opaque connection, cost in instructions, both proxies together: for valgrind, not for the test run.
 //!
 //! `ISTHMUS_COST=N` of them go through the usual pair. Count with `valgrind --tool=callgrind` on the test program with two values of N
-//! and divide the difference; `ISTHMUS_WATCH=1` opens a tap session on both.
+//! and divide the difference; `ISTHMUS_WATCH=1` opens a tap session on both, `ISTHMUS_WATCH=2` one with headers.
 
 use super::make::*;
 use super::observe::everything_tapped;
@@ -35,7 +35,10 @@ fn messages_for_valgrind() {
 #[ignore = "for valgrind"]
 fn requests_for_valgrind() {
     let mut world = pair(1);
-    let _kept = (count("ISTHMUS_WATCH") > 0).then(|| [0, 1].map(|node| everything_tapped(&mut world, node)));
+    let watch = count("ISTHMUS_WATCH");
+    for node in (0..2).filter(|_| watch > 0) {
+        everything_tapped(&mut world, node, watch > 1);
+    }
     let client = world.connect(0, "10.1.0.1:80");
     let mut server = None;
     for _ in 0..count("ISTHMUS_COST") {

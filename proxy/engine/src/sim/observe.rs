@@ -39,9 +39,13 @@ impl<T: Send> Sink<T> for Kept<T> {
 /// A session at a proxy.
 fn tap(world: &mut World, node: usize, rule: Rule, limit: u64, room: usize) -> Arc<Kept<Event>> {
     let kept = Kept::new(room);
-    let tap = Tap { base: 7, rule, headers: true, limit, taken: AtomicU64::new(0), sink: kept.clone() };
-    world.tell(node, Tell::Watch(Arc::new(Watch { taps: [Arc::new(tap)].into(), ..Watch::default() })));
+    let sink = kept.clone();
+    open(world, node, Tap { base: 7, rule, headers: true, limit, taken: AtomicU64::new(0), sink });
     kept
+}
+
+fn open(world: &mut World, node: usize, tap: Tap) {
+    world.tell(node, Tell::Watch(Arc::new(Watch { taps: [Arc::new(tap)].into(), ..Watch::default() })));
 }
 
 fn ask(world: &mut World, request: &str) -> (End, End, String) {
@@ -57,15 +61,39 @@ fn everything() -> Rule {
     Rule::All(Box::default())
 }
 
-/// A session that wants everything.
-pub(crate) fn everything_tapped(world: &mut World, node: usize) -> Arc<Kept<Event>> {
-    tap(world, node, everything(), u64::MAX, usize::MAX)
+/// A session that wants every request, and does not keep what it hears.
+pub(crate) fn everything_tapped(world: &mut World, node: usize, headers: bool) {
+    let (rule, taken) = (everything(), AtomicU64::new(0));
+    open(world, node, Tap { base: 7, rule, headers, limit: u64::MAX, taken, sink: Arc::new(Deaf) });
+}
+
+struct Deaf;
+
+impl Sink<Event> for Deaf {
+    fn put(&self, _: Event) -> bool {
+        true
+    }
 }
 
 const ASK: &str = "GET /a?secret=1 HTTP/1.1\r\nhost: web\r\nx-one: 1\r\nauthorization: Basic abc\r\n\r\n";
 
 fn header<'a>(headers: &'a Option<spec::Headers>, name: &str) -> Option<&'a [u8]> {
     headers.as_ref()?.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
+}
+
+#[test]
+fn nothing_is_kept_of_a_request_that_nobody_watches() {
+    let mut world = pair(1);
+    let kept = |world: &mut World| {
+        ask(world, ASK);
+        let all = &world.nodes[0].engine.exchanges;
+        all.keys().into_iter().filter_map(|key| all.get(key)).filter(|x| x.watch.is_some()).count()
+    };
+    assert_eq!(kept(&mut world), 0);
+    everything_tapped(&mut world, 0, false);
+    assert_eq!(kept(&mut world), 1);
+    world.tell(0, Tell::Watch(Arc::default()));
+    assert_eq!(kept(&mut world), 1, "that one still, and not the last");
 }
 
 #[test]
@@ -239,7 +267,7 @@ fn a_sampled_trace_goes_through_both_proxies_span_by_span() {
 #[test]
 fn a_tap_sees_each_try_as_a_request_of_its_own() {
     let mut world = retrying(5, retry(2));
-    let kept = everything_tapped(&mut world, 0);
+    let kept = tap(&mut world, 0, everything(), u64::MAX, usize::MAX);
     let client = world.connect(0, "10.1.0.1:80");
     let (answer, _) = call(&mut world, client, "GET /x HTTP/1.1\r\nhost: web\r\n\r\n", &[BUSY, OK]);
     assert!(answer.contains("200 OK"), "{answer}");
