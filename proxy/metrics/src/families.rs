@@ -14,6 +14,10 @@ pub const LATENCY: &[u64] = &[
 pub const BACKEND_SECONDS: &[u64] = &[25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 10_000_000];
 /// 50 ms .. 10 s, printed as seconds.
 pub const ROUTE_SECONDS: &[u64] = &[50_000, 500_000, 1_000_000, 10_000_000];
+/// 0.5 ms .. 10 s, printed as seconds: Linkerd's bounds of routes and of backends, and those between and below them without which a
+/// quantile of answers within the cluster is a guess.
+pub const OUTBOUND_SECONDS: &[u64] =
+    &[500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000];
 /// 1 ms and 100 ms, printed as seconds.
 pub const DETECT_SECONDS: &[u64] = &[1_000, 100_000];
 /// 0.5 ms .. 3 s, printed as seconds.
@@ -66,15 +70,15 @@ families! {
     counter OUTBOUND_PROTOCOL_CONNECTIONS_TOTAL = "outbound_tcp_protocol_connections_total", "Outbound connections by protocol and P";
     histogram OUTBOUND_DETECT_SECONDS = "outbound_tcp_detect_http_duration_seconds", "Time until an outbound protocol was known, by P", Unit::MicrosAsSeconds, DETECT_SECONDS;
     counter OUTBOUND_DETECT_RESULTS_TOTAL = "outbound_tcp_detect_http_results_total", "Outbound protocols found, by P and result";
-    histogram OUTBOUND_HTTP_ROUTE_SECONDS = "outbound_http_route_request_duration_seconds", "Outbound request time, by P,RT,hostname", Unit::MicrosAsSeconds, ROUTE_SECONDS;
+    histogram OUTBOUND_HTTP_ROUTE_SECONDS = "outbound_http_route_request_duration_seconds", "Outbound request time, by P,RT,hostname", Unit::MicrosAsSeconds, OUTBOUND_SECONDS;
     counter OUTBOUND_HTTP_ROUTE_STATUSES_TOTAL = "outbound_http_route_request_statuses_total", "Outbound answers, by P,RT,hostname,http_status,error";
     counter OUTBOUND_HTTP_BACKEND_REQUESTS_TOTAL = "outbound_http_route_backend_requests_total", "Outbound requests per backend, by P,RT,B";
-    histogram OUTBOUND_HTTP_BACKEND_SECONDS = "outbound_http_route_backend_response_duration_seconds", "Outbound response time per backend, by P,RT,B", Unit::MicrosAsSeconds, BACKEND_SECONDS;
+    histogram OUTBOUND_HTTP_BACKEND_SECONDS = "outbound_http_route_backend_response_duration_seconds", "Outbound response time per backend, by P,RT,B", Unit::MicrosAsSeconds, OUTBOUND_SECONDS;
     counter OUTBOUND_HTTP_BACKEND_STATUSES_TOTAL = "outbound_http_route_backend_response_statuses_total", "Outbound answers per backend, by P,RT,B,http_status,error";
-    histogram OUTBOUND_GRPC_ROUTE_SECONDS = "outbound_grpc_route_request_duration_seconds", "Outbound gRPC request time, by P,RT,hostname", Unit::MicrosAsSeconds, ROUTE_SECONDS;
+    histogram OUTBOUND_GRPC_ROUTE_SECONDS = "outbound_grpc_route_request_duration_seconds", "Outbound gRPC request time, by P,RT,hostname", Unit::MicrosAsSeconds, OUTBOUND_SECONDS;
     counter OUTBOUND_GRPC_ROUTE_STATUSES_TOTAL = "outbound_grpc_route_request_statuses_total", "Outbound gRPC answers, by P,RT,hostname,grpc_status,error";
     counter OUTBOUND_GRPC_BACKEND_REQUESTS_TOTAL = "outbound_grpc_route_backend_requests_total", "Outbound gRPC requests per backend, by P,RT,B";
-    histogram OUTBOUND_GRPC_BACKEND_SECONDS = "outbound_grpc_route_backend_response_duration_seconds", "Outbound gRPC response time per backend, by P,RT,B", Unit::MicrosAsSeconds, BACKEND_SECONDS;
+    histogram OUTBOUND_GRPC_BACKEND_SECONDS = "outbound_grpc_route_backend_response_duration_seconds", "Outbound gRPC response time per backend, by P,RT,B", Unit::MicrosAsSeconds, OUTBOUND_SECONDS;
     counter OUTBOUND_GRPC_BACKEND_STATUSES_TOTAL = "outbound_grpc_route_backend_response_statuses_total", "Outbound gRPC answers per backend, by P,RT,B,grpc_status,error";
     counter OUTBOUND_HTTP_RETRY_REQUESTS_TOTAL = "outbound_http_route_retry_requests_total", "Tries repeated, by P,RT";
     counter OUTBOUND_HTTP_RETRY_SUCCESSES_TOTAL = "outbound_http_route_retry_successes_total", "Repeated tries that succeeded, by P,RT";

@@ -121,4 +121,19 @@ fn latency_buckets_are_the_ones_dashboards_know() {
     registry.shard(0).observe(h, 42_000);
     let text = text(&registry);
     assert!(text.contains("response_latency_ms_bucket{le=\"50\"} 1\n") && text.contains("le=\"50000\"} 1\n"), "{text}");
+    let known = families::ROUTE_SECONDS.iter().chain(families::BACKEND_SECONDS);
+    let lost: Vec<_> = known.filter(|bound| !families::OUTBOUND_SECONDS.contains(bound)).collect();
+    assert!(lost.is_empty() && families::OUTBOUND_SECONDS.is_sorted(), "{lost:?}");
+}
+
+#[test]
+fn answers_within_the_cluster_are_told_apart() {
+    let registry = Registry::new(1);
+    let h = registry.histogram(&families::OUTBOUND_HTTP_ROUTE_SECONDS, &[]);
+    [400, 700, 3_000].into_iter().for_each(|micros| registry.shard(0).observe(h, micros));
+    let text = text(&registry);
+    for (le, count) in [("0.0005", 1), ("0.001", 2), ("0.0025", 2), ("0.005", 3), ("10", 3), ("+Inf", 3)] {
+        let line = format!("outbound_http_route_request_duration_seconds_bucket{{le=\"{le}\"}} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
 }
