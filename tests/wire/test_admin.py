@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from typing import Any
 
@@ -62,6 +64,13 @@ def test_openmetrics_is_spoken_when_asked_for(stage: conftest.Stage) -> None:
     head, text = scrape(stage.client)
     assert head["content-type"].startswith("text/plain")
     assert {family.name for family in parser.text_string_to_metric_families(text.decode())} >= {"request"}
+
+
+def test_who_says_nothing_is_shown_the_door_after_ten_seconds(stage: conftest.Stage) -> None:
+    start = time.monotonic()
+    with socket.create_connection((stage.client.ip, 4191), 30) as silent:
+        assert silent.recv(1) == b""
+    assert 9.5 < time.monotonic() - start < 10 + pods.SLOW
 
 
 def test_the_log_level_is_read_and_set_from_the_pod_itself(stage: conftest.Stage) -> None:

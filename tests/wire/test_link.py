@@ -1,6 +1,7 @@
 """The proxy and the mesh around it: a control plane in another pod, an admin port asked by peers."""
 
 import http.client
+import signal
 import ssl
 from typing import Any
 
@@ -19,6 +20,32 @@ def test_a_control_plane_behind_a_proxy_is_called_over_mtls(stage: conftest.Stag
     assert (done["clusters"], done["failures"]) == ({"server": 50}, [])
     assert second.metric("request_total", direction="inbound", client_id=world.identity("remote")) >= 1
     assert remote.metric("control_request_total", tls="true", server_id=world.identity("second")) >= 3
+
+
+def test_calls_for_a_certificate_are_counted(stage: conftest.Stage, state: world.State) -> None:
+    address = "127.0.0.1:8090"
+    stage.client.restart_proxy(stage.anchors, IDENTITY_SVC_ADDR=address)
+    for family in ("control_request_total", "control_response_total", "control_response_latency_ms_count"):
+        assert stage.client.metric(family, addr=address, tls="no_identity") == 1, family
+    stage.client.restart_proxy(stage.anchors)
+
+
+def test_streams_are_opened_anew_after_silence_and_given_up_without_an_answer(
+    stage: conftest.Stage, state: world.State
+) -> None:
+    remote, plane = stage.all["remote"], stage.all["second"].children["plane"].process
+    limits = {"INITIAL_TIMEOUT": "500ms", "IDLE_TIMEOUT": "1s", "LIFETIME": "1h"}
+    remote.restart_proxy(stage.anchors, **{f"CONTROL_STREAM_{name}": limit for name, limit in limits.items()})
+    ended = lambda code: remote.metric("control_response_total", grpc_status=code)  # noqa: E731
+    # One of the good ends is the certificate's.
+    pods.wait_for(lambda: ended("0") > 2, 5, "the end of a silent stream")
+    assert ended("4") == 0
+    plane.send_signal(signal.SIGSTOP)
+    try:
+        pods.wait_for(lambda: ended("4") > 0, 5, "the end of an unanswered stream")
+    finally:
+        plane.send_signal(signal.SIGCONT)
+    remote.restart_proxy(stage.anchors)
 
 
 def test_a_control_plane_with_another_identity_is_not_believed(stage: conftest.Stage, state: world.State) -> None:

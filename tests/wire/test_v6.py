@@ -1,5 +1,10 @@
 """IPv6 beside IPv4 in the same pods: rules, original destinations, endpoints and mesh links; the options of sockets."""
 
+import contextlib
+import ctypes
+import os
+import pathlib
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +14,7 @@ from tests.wire import conftest, pods, world
 pytestmark = pytest.mark.wire
 V6 = {"client": "fd09::2", "server": "fd09::3"}
 SERVICE, ECHO = "fd96::1", "fd96::2"
+PIDFD_GETFD = 438
 
 
 def endpoint(port: int, hint: str) -> world.Said:
@@ -27,7 +33,9 @@ def dual(stage: conftest.Stage, state: world.State) -> Iterator[conftest.Stage]:
         networks = dict.fromkeys(("DESTINATION_PROFILE_NETWORKS", "POLICY_CLUSTER_NETWORKS"), "10.0.0.0/8,fd00::/8")
         keep = {"INBOUND_ACCEPT_KEEPALIVE": "10s", "OUTBOUND_CONNECT_KEEPALIVE": "10s"}
         user = {"INBOUND_ACCEPT_USER_TIMEOUT": "30s", "OUTBOUND_CONNECT_USER_TIMEOUT": "30s"}
-        pod.restart_proxy(stage.anchors, INBOUND_IPS=f"{pod.ip},{address}", **listen, **networks, **keep, **user)
+        wait = {"INBOUND_TCP_LISTEN_BACKLOG": "77", "OUTBOUND_TCP_LISTEN_BACKLOG": "78"}
+        every = listen | networks | keep | user | wait
+        pod.restart_proxy(stage.anchors, INBOUND_IPS=f"{pod.ip},{address}", **every)
     state.edit("outbound", f"[{SERVICE}]:80", world.service("web6"))
     state.edit("endpoints", world.path("web6"), [endpoint(8080, "h2")])
     state.edit("outbound", f"[{ECHO}]:9000", world.service("echo6", 9000, kind="opaque"))
@@ -55,3 +63,41 @@ def test_sockets_probe_silent_peers(dual: conftest.Stage) -> None:
     for pod, port in ((dual.client, "dport"), (dual.server, "sport")):
         words = pod.inside("ss", "-Htno", "state", "established", f"( {port} = :4143 )")
         pods.wait_for(lambda w=words: "timer:(keepalive," in pods.run(*w), 3, f"{pod.name}: keepalive")
+
+
+def copies(pod: pods.Pod) -> Iterator[socket.socket]:
+    """The established TCP sockets of the pod's proxy, each as a second handle of ours."""
+    pid, libc = pod.children["proxy"].process.pid, ctypes.CDLL(None, use_errno=True)
+    whole = os.pidfd_open(pid)
+    try:
+        for handle in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            copy = libc.syscall(PIDFD_GETFD, whole, int(handle.name), 0)
+            if copy < 0:
+                continue
+            try:
+                with socket.socket(fileno=copy) as one:
+                    if one.type == socket.SOCK_STREAM and one.family in (socket.AF_INET, socket.AF_INET6):
+                        yield one
+            except OSError:
+                os.close(copy)
+    finally:
+        os.close(whole)
+
+
+def test_sockets_give_up_on_peers_that_do_not_acknowledge(dual: conftest.Stage) -> None:
+    """Those between the proxies; the kernel says it in milliseconds."""
+    dual.client.call("one", host=SERVICE, port=80, name="web6")
+    for pod, name in ((dual.client, "getpeername"), (dual.server, "getsockname")):
+        times: list[int] = []
+        for one in copies(pod):
+            with contextlib.suppress(OSError):
+                if getattr(one, name)()[1] == 4143 and one.getpeername():
+                    times.append(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        assert times, pod.name
+        assert set(times) == {30_000}, pod.name
+
+
+def test_listeners_have_the_backlog_that_was_asked_for(dual: conftest.Stage) -> None:
+    for port, backlog in (("4143", "77"), ("4140", "78")):
+        words = dual.client.inside("ss", "-Hltn", f"sport = :{port}")
+        assert {line.split()[2] for line in pods.run(*words).splitlines()} == {backlog}, port

@@ -27,12 +27,15 @@ impl Anchors {
     pub fn new(text: &str, file: Option<PathBuf>, forced: bool) -> Result<Self, String> {
         let from_file =
             file.as_deref().map(|path| std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display())));
-        let text = match from_file {
-            Some(Ok(pem)) if tls::anchors(&pem).is_ok() || text.is_empty() => pem,
+        let (text, path) = match from_file {
+            Some(Ok(pem)) if tls::anchors(&pem).is_ok() || text.is_empty() => (pem, file.as_deref()),
             Some(Err(error)) if text.is_empty() => return Err(error),
-            _ => text.to_owned(),
+            _ => (text.to_owned(), None),
         };
-        let roots = tls::anchors(&text).map_err(|error| error.to_string())?;
+        let roots = tls::anchors(&text).map_err(|error| match path {
+            Some(path) => format!("{}: {error}", path.display()),
+            None => error.to_string(),
+        })?;
         Ok(Self { file, text, forced, wanted: roots.clone(), roots })
     }
 

@@ -6,7 +6,7 @@
 
 use super::{Anchors, Key};
 use crate::env::{Backoff, Identity};
-use crate::link::{Link, Wait};
+use crate::link::{Calls, Link, Wait};
 use linkerd2_proxy_api::identity::identity_client::IdentityClient;
 use linkerd2_proxy_api::identity::{CertifyRequest, CertifyResponse};
 use metrics::{Registry, families};
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time;
+use tonic::{Code, Status};
 
 const ONE_CALL: Duration = Duration::from_secs(5);
 /// A pod waits for its first certificate: the tries stay close together.
@@ -43,7 +44,7 @@ pub async fn run(
     let mut wait = Wait::new(FIRST);
     let mut held: Option<CertifyResponse> = None;
     loop {
-        let asked = renew(&settings, &key, &mut anchors, &link).await;
+        let asked = renew(&settings, &key, &mut anchors, Calls { link: &link, registry: &registry }).await;
         count(&registry, anchors.roots.len(), asked.as_ref().map(|(_, r)| r.until).ok());
         let pause = match asked {
             Ok((answer, renewed)) => {
@@ -100,18 +101,21 @@ async fn renew(
     settings: &Identity,
     key: &Key,
     anchors: &mut Anchors,
-    link: &Link,
+    calls: Calls<'_>,
 ) -> Result<(CertifyResponse, Renewed), String> {
     let token = tokio::fs::read(&settings.token_file).await;
     let token = token.map_err(|error| format!("{}: {error}", settings.token_file.display()))?;
     let request =
         CertifyRequest { identity: settings.id.to_string(), token, certificate_signing_request: key.csr.clone() };
-    let call = async {
-        let mut client = IdentityClient::new(link.channel().await?);
-        client.certify(request).await.map_err(|status| format!("{:?}: {}", status.code(), cause(&status)))
-    };
-    let answer = time::timeout(ONE_CALL, call).await.map_err(|_| format!("no answer within {ONE_CALL:?}"))??;
-    let answer = answer.into_inner();
+    let (end, late) = (time::Instant::now() + ONE_CALL, || format!("no answer within {ONE_CALL:?}"));
+    let channel = time::timeout_at(end, calls.link.channel()).await.map_err(|_| late())??;
+    calls.asked();
+    let asked = time::Instant::now();
+    let answer = time::timeout_at(end, IdentityClient::new(channel).certify(request)).await;
+    let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded(late())));
+    calls.ended(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
+    let answer = answer.map_err(|status| format!("{:?}: {}", status.code(), cause(&status)))?.into_inner();
+    calls.answered(asked.elapsed());
     take(settings, key, anchors, &answer, false).map(|renewed| (answer, renewed))
 }
 
@@ -142,7 +146,7 @@ pub(super) fn take(
 }
 
 /// The status message, or what lies under it when the transport failed.
-fn cause(status: &tonic::Status) -> String {
+fn cause(status: &Status) -> String {
     let mut text = status.message().to_owned();
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {

@@ -141,6 +141,13 @@ fn anchors_follow_their_file_and_ignore_a_broken_one() {
 }
 
 #[test]
+fn a_file_that_holds_no_anchor_is_named() {
+    let file = File::new("no-anchors", &[]);
+    let error = Anchors::new("", Some(file.0.clone()), false).err().expect("no anchors");
+    assert!(error.starts_with(&file.0.display().to_string()) && error.contains("no certificate"), "{error}");
+}
+
+#[test]
 fn an_anchor_in_use_stays_until_a_renewal_can_do_without_it() {
     let (old, new) = (signer(), signer());
     let key = Key::load(None, NAME).expect("a key");

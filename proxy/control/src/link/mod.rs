@@ -4,11 +4,13 @@
 //! Every reconnect looks the name up again; a wait between tries grows from 100 ms to 10 s. Never here: what messages mean.
 
 mod backoff;
+mod calls;
 mod dial;
 mod dns;
 mod stream;
 
 pub use backoff::Wait;
+pub use calls::Calls;
 pub use dial::{Link, Trust};
 pub use dns::Dns;
 pub use stream::{Follow, Said};

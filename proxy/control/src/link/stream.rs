@@ -4,6 +4,7 @@
 //! Limits: first message, silence and whole life (`StreamLimits`), not inside the pod. Never here: what to do about a failure.
 
 use super::backoff::Wait;
+use super::calls::Calls;
 use super::dial::Link;
 use crate::env::{Backoff, StreamLimits};
 use metrics::{Gauge, Registry, families};
@@ -110,7 +111,7 @@ impl Follow {
         let asked = Instant::now();
         let life = limits.map_or(AGES, |l| l.lifetime.mul_f64(0.9 + 0.1 * fastrand::f64()));
         let last = asked + life;
-        self.count_request();
+        self.calls().asked();
         let first = async {
             let mut stream = open(channel).await?.into_inner();
             let message = stream.message().await?;
@@ -127,7 +128,7 @@ impl Follow {
             Ok((_, None)) => return self.graceful(),
             Err(status) => return self.failed(status),
         };
-        self.count_first(asked.elapsed());
+        self.calls().answered(asked.elapsed());
         *heard = true;
         held.stale(false);
         loop {
@@ -145,43 +146,17 @@ impl Follow {
     }
 
     fn failed(&self, status: Status) -> End {
-        self.count_end("failure", status.code());
+        self.calls().ended(status.code());
         End::Failed(status)
     }
 
     fn graceful(&self) -> End {
-        self.count_end("success", Code::Ok);
+        self.calls().ended(Code::Ok);
         End::Graceful
     }
 
-    fn count_end(&self, classification: &str, code: Code) {
-        let labels = self.labels();
-        let code = (code as i32).to_string();
-        let mut labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        labels.extend([("status_code", "200"), ("classification", classification), ("grpc_status", &code)]);
-        self.registry.control_shard().add(self.registry.counter(&families::CONTROL_RESPONSE_TOTAL, &labels), 1);
-    }
-
-    fn count_request(&self) {
-        let labels = self.labels();
-        let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        self.registry.control_shard().add(self.registry.counter(&families::CONTROL_REQUEST_TOTAL, &labels), 1);
-    }
-
-    fn count_first(&self, after: Duration) {
-        let labels = self.labels();
-        let labels: Vec<_> = labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        let series = self.registry.histogram(&families::CONTROL_RESPONSE_LATENCY_MS, &labels);
-        self.registry.control_shard().observe(series, after.as_micros() as u64);
-    }
-
-    fn labels(&self) -> [(&'static str, String); 3] {
-        let tls = match self.link.server_id() {
-            Some(id) => [("tls", "true".to_owned()), ("server_id", id.to_owned())],
-            None => [("tls", "no_identity".to_owned()), ("no_tls_reason", "loopback".to_owned())],
-        };
-        let [a, b] = tls;
-        [("addr", self.link.address()), a, b]
+    fn calls(&self) -> Calls<'_> {
+        Calls { link: &self.link, registry: &self.registry }
     }
 }
 

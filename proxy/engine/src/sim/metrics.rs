@@ -97,6 +97,22 @@ fn ends_have_the_words_of_the_statuses_families() {
 }
 
 #[test]
+fn an_answer_that_takes_too_long_is_told_from_a_silence() {
+    let mut world = pair(2);
+    let mut target = target(vec![balanced(1)], &[1]);
+    target.http.rules[0].timeouts.stream = Duration::from_millis(100);
+    world.targets.insert(Lookup::Addr(addr("10.1.0.1:80")), Arc::new(target));
+    let client = world.connect(0, "10.1.0.1:80");
+    world.write(client, "GET / HTTP/1.1\r\nhost: web\r\n\r\n");
+    world.run();
+    let server = world.accept("10.0.0.2:8080").expect("dialed");
+    world.write(server, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no");
+    world.pass(Duration::from_secs(1));
+    let labels = ["http_status=\"200\"", "error=\"RESPONSE_STREAM_TIMEOUT\""];
+    assert_eq!(world.metric(0, "outbound_http_route_request_statuses_total", &labels), 1.0);
+}
+
+#[test]
 fn a_client_that_leaves_is_counted_as_such() {
     let mut world = pair(3);
     let client = world.connect(0, "10.1.0.1:80");

@@ -310,6 +310,22 @@ fn what_a_peer_refused_unread_is_sent_elsewhere() {
 }
 
 #[test]
+fn what_dies_with_a_peer_that_said_it_goes_is_counted_as_that() {
+    // GOAWAY that leaves the first stream.
+    let away: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    for (said, word) in [(away, "GO_AWAY"), (&[][..], "IO")] {
+        let (mut world, mut client, server, _) = two_servers(5, |_| {});
+        world.write(server.end, said);
+        world.run();
+        world.reset(server.end);
+        world.run();
+        client.turn(&mut world);
+        let error = format!("error=\"{word}\"");
+        assert_eq!(world.metric(0, "outbound_grpc_route_request_statuses_total", &[&error]), 1.0, "{word}");
+    }
+}
+
+#[test]
 fn a_peer_that_refuses_always_is_believed() {
     let (mut world, mut client, server, stream) = two_servers(9, |_| {});
     let mut servers = vec![server];

@@ -2,7 +2,7 @@
 //!
 //! In: a fault. Out: a small number that names both words, so that an answer is found again without comparing text.
 
-use crate::traffic::fault::Fault;
+use crate::traffic::fault::{Fault, LATE, LONG};
 use http::h2::Code;
 
 /// An answer of the server, passed on whole.
@@ -36,8 +36,8 @@ pub(crate) fn of(fault: &Fault) -> u8 {
     match fault {
         Fault::Failfast | Fault::Unready(_) => 1,
         Fault::Loadshed => 2,
-        Fault::Timeout("response headers timed out") => 4,
-        Fault::Timeout("response stream timed out") => 5,
+        Fault::Timeout(LATE) => 4,
+        Fault::Timeout(LONG) => 5,
         Fault::Timeout("stream idle for too long") => 6,
         Fault::Timeout(_) => 3,
         Fault::Cancelled => 7,
@@ -45,6 +45,7 @@ pub(crate) fn of(fault: &Fault) -> u8 {
         Fault::Reset(Code::EnhanceYourCalm) => 9,
         Fault::Reset(Code::Cancel) => 7,
         Fault::Reset(_) => 10,
+        Fault::Away => 11,
         Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::BadResponse => 12,
         // The others by the word that error counters use.
         other => WORDS.iter().position(|(error, _)| *error == other.label()).unwrap_or(WORDS.len() - 1) as u8,
@@ -67,12 +68,14 @@ mod tests {
             (Fault::Unready("".into()), "FAIL_FAST"),
             (Fault::Loadshed, "LOAD_SHED"),
             (Fault::Timeout("request timed out"), "REQUEST_TIMEOUT"),
-            (Fault::Timeout("response headers timed out"), "RESPONSE_HEADERS_TIMEOUT"),
+            (Fault::Timeout(LATE), "RESPONSE_HEADERS_TIMEOUT"),
+            (Fault::Timeout(LONG), "RESPONSE_STREAM_TIMEOUT"),
             (Fault::Timeout("stream idle for too long"), "IDLE_TIMEOUT"),
             (Fault::Cancelled, "CANCEL"),
             (Fault::Reset(Code::RefusedStream), "REFUSED"),
             (Fault::Reset(Code::EnhanceYourCalm), "ENHANCE_YOUR_CALM"),
             (Fault::Reset(Code::InternalError), "RESET"),
+            (Fault::Away, "GO_AWAY"),
             (Fault::Connect, "IO"),
             (Fault::NoRoute, "UNKNOWN"),
             (Fault::Policy(500, "no".into()), "UNKNOWN"),

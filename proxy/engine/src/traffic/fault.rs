@@ -6,6 +6,8 @@ use http::h2::Code;
 
 /// What a `Timeout` says when no response has begun.
 pub(crate) const LATE: &str = "response headers timed out";
+/// What it says when the answer did not end in time.
+pub(crate) const LONG: &str = "response stream timed out";
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) enum Fault {
     ConnectLate,
     /// The connection broke, or the stream was reset, before the answer was whole.
     Io,
+    /// The same, and the endpoint had said that it goes away.
+    Away,
     /// The stream was reset by the endpoint, before the answer was whole; `RefusedStream`: it took no notice of the request.
     Reset(Code),
     /// The client left; nobody is told.
@@ -63,7 +67,7 @@ impl Fault {
             Fault::RateLimited(_) => 429,
             Fault::Loadshed | Fault::Reset(Code::RefusedStream) => 503,
             Fault::Failfast | Fault::Unready(_) | Fault::ConnectLate | Fault::Timeout(_) => 504,
-            Fault::Connect | Fault::Io | Fault::Reset(_) | Fault::BadResponse | Fault::Identity => 502,
+            Fault::Connect | Fault::Io | Fault::Away | Fault::Reset(_) | Fault::BadResponse | Fault::Identity => 502,
             Fault::Cancelled => 499,
             Fault::Loop => 508,
             Fault::Invalid => 500,
@@ -87,7 +91,7 @@ impl Fault {
             Fault::Unauthorized => Status::PermissionDenied,
             Fault::RateLimited(_) => Status::ResourceExhausted,
             Fault::Loadshed | Fault::Connect | Fault::Io | Fault::BadResponse | Fault::Identity => Status::Unavailable,
-            Fault::Reset(_) => Status::Unavailable,
+            Fault::Away | Fault::Reset(_) => Status::Unavailable,
             Fault::Cancelled => Status::Cancelled,
             Fault::Failfast | Fault::Unready(_) | Fault::ConnectLate | Fault::Timeout(_) => Status::DeadlineExceeded,
             Fault::Loop => Status::Aborted,
@@ -108,7 +112,7 @@ impl Fault {
             Fault::Connect => "connection to endpoint failed",
             Fault::ConnectLate => "connection to endpoint took too long",
             Fault::Reset(Code::RefusedStream) => "endpoint refused the request",
-            Fault::Io | Fault::Reset(_) => "connection to endpoint broke",
+            Fault::Io | Fault::Away | Fault::Reset(_) => "connection to endpoint broke",
             Fault::Cancelled => "client went away",
             Fault::BadResponse => "endpoint answered with malformed HTTP",
             Fault::Timeout(what) | Fault::BadRequest(_, what) | Fault::RateLimited(what) => what,
@@ -134,7 +138,9 @@ impl Fault {
             Fault::RateLimited(_) => "rate limited",
             Fault::Loadshed => "loadshed",
             Fault::Failfast | Fault::Unready(_) => "failfast",
-            Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Reset(_) | Fault::BadResponse => "i/o",
+            Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Away | Fault::Reset(_) | Fault::BadResponse => {
+                "i/o"
+            }
             Fault::Cancelled => "cancelled",
             Fault::Timeout(_) => "response timeout",
             Fault::Loop => "gateway loop",
@@ -156,6 +162,7 @@ impl Fault {
                 | Fault::Connect
                 | Fault::ConnectLate
                 | Fault::Io
+                | Fault::Away
                 | Fault::Reset(_)
                 | Fault::BadResponse
                 | Fault::BadRequest(..)
@@ -179,7 +186,7 @@ impl Fault {
             Fault::Reset(code) => *code != Code::RefusedStream,
             other => matches!(
                 other,
-                Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::BadResponse | Fault::Timeout(_)
+                Fault::Connect | Fault::ConnectLate | Fault::Io | Fault::Away | Fault::BadResponse | Fault::Timeout(_)
             ),
         }
     }

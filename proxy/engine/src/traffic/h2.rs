@@ -243,7 +243,7 @@ impl Engine {
             let ex = Key::from_token(token);
             if client {
                 self.detach_up(ex, key);
-                self.fail(ex, &Fault::Io);
+                self.fail(ex, if link.h2.left() { &Fault::Away } else { &Fault::Io });
             } else {
                 self.abandon(ex);
             }

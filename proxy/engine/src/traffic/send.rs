@@ -9,7 +9,7 @@ use crate::base::wheel::Timer;
 use crate::engine::Engine;
 use crate::route::pool::Found;
 use crate::traffic::exchange::{Dir, Exchange, Facts, Waiting};
-use crate::traffic::fault::{Fault, LATE};
+use crate::traffic::fault::{Fault, LATE, LONG};
 use http::h1::{self, Asked, Body, Ending, Framing};
 use http::h2::Refused;
 use http::stored::StoredRequest;
@@ -239,7 +239,8 @@ impl Engine {
             return self.fail(ex, &fault);
         }
         if past(d.stream) {
-            return self.fail(ex, &Fault::Timeout("request timed out"));
+            let what = if x.facts.has(Facts::ANSWERED) { LONG } else { "request timed out" };
+            return self.fail(ex, &Fault::Timeout(what));
         }
         if past(d.again) {
             return self.again_due(ex);

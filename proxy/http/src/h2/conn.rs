@@ -311,6 +311,11 @@ impl Conn {
         self.we_go || self.peer_goes
     }
 
+    /// The peer said GOAWAY.
+    pub fn left(&self) -> bool {
+        self.peer_goes
+    }
+
     /// No stream is open and none will be: GOAWAY was heard, or the final one said. Close.
     pub fn spent(&self) -> bool {
         self.idle() && (self.peer_goes || self.we_go && !self.draining)
