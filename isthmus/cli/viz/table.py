@@ -62,7 +62,17 @@ def share(head: str, key: str) -> Column:
 
 def latencies() -> tuple[Column, ...]:
     """The three that every table of requests ends with."""
-    return tuple(number(f"LATENCY_P{p}", f"latency_ms_p{p}", "{:.0f}ms") for p in (50, 95, 99))
+    return tuple(Column(f"LATENCY_P{p}", _millis(f"latency_ms_p{p}"), right=True) for p in (50, 95, 99))
+
+
+def _millis(key: str) -> Callable[[Row], str]:
+    """Whole milliseconds, and tenths below one where they were measured."""
+
+    def show(row: Row) -> str:
+        value = row.get(key)
+        return NONE if value is None else f"{value:.1f}ms" if 0 < value < 1 else f"{value:.0f}ms"
+
+    return show
 
 
 def golden(rate: str = "{:.1f}rps") -> tuple[Column, ...]:

@@ -23,6 +23,11 @@ def test_cells(column, cell):
     assert column.show(ROW) == cell
 
 
+@pytest.mark.parametrize(("millis", "cell"), [(0, "0ms"), (0.42, "0.4ms"), (0.97, "1.0ms"), (1, "1ms"), (12.5, "12ms")])
+def test_answers_within_a_millisecond_are_told_apart(millis, cell):
+    assert table.latencies()[0].show({"latency_ms_p50": millis}) == cell
+
+
 @pytest.mark.parametrize(
     ("success", "colour"), [(1.0, ""), (0.9999, "yellow"), (0.95, "yellow"), (0.9, "red"), (None, "")]
 )
