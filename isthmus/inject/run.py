@@ -75,7 +75,8 @@ async def _start(process: runtime.Runtime, options: Options, client: kube.Client
 
     app = api.application(lambda: known.mesh, annotations, api.Meters(process.registry), process.log)
     process.closing(lambda: asyncio.sleep(LINGER))
-    process.spawn(web.serve(app, names.WEBHOOK_PORT, pathlib.Path(options.tls_dir), process.log), name="webhook")
+    folder = pathlib.Path(options.tls_dir)
+    process.spawn(web.serve(app, names.WEBHOOK_PORT, folder, process.log, registry=process.registry), name="webhook")
 
 
 class Known:

@@ -11,10 +11,13 @@ import contextlib
 import pathlib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
+import prometheus_client
 import uvicorn
+from cryptography import x509
 from uvicorn.protocols.http import httptools_impl
 
 from isthmus.errors import IsthmusError
@@ -26,6 +29,8 @@ PEER = "isthmus.peer"
 """Where an application finds the client certificate's common name; None without one."""
 Authorities = Callable[[], str]
 """PEM of who may sign clients' certificates, as of now; "" for nobody."""
+IDLE = 120
+"""Seconds a connection may rest. An API server lets go after 90: whoever closes first must not meet the other's next request."""
 CONNECTIONS = 512
 """Requests at once; more are answered with 503, which an API server retries."""
 
@@ -42,6 +47,7 @@ class Certificate:
         self._seen: tuple[bytes, bytes, str] | None = None
         self.context = self._bare()
         self._newest = self.context
+        self.ends = 0.0
         self.refresh()
         self.context.sni_callback = self._answer
 
@@ -56,12 +62,17 @@ class Certificate:
             made.load_cert_chain(*map(str, self._files))
             if now[2]:
                 made.load_verify_locations(cadata=now[2])
+            ends = x509.load_pem_x509_certificate(now[0]).not_valid_after_utc.timestamp()
             if self._seen is None:
                 self.context.load_cert_chain(*map(str, self._files))
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, ValueError) as error:
             raise IsthmusError(f"certificate in {self._files[0].parent} cannot be used: {error}") from error
-        self._seen, self._newest = now, made
+        self._seen, self._newest, self.ends = now, made, ends
         return True
+
+    def ttl(self) -> float:
+        """Seconds until the newest one ends."""
+        return max(0.0, self.ends - time.time())
 
     def _bare(self) -> ssl.SSLContext:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -74,6 +85,14 @@ class Certificate:
 
     def _answer(self, hello: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         hello.context = self._newest
+
+
+def measure(registry: prometheus_client.CollectorRegistry, ttl: Callable[[], float]) -> None:
+    """A gauge of the certificate's life, read when asked."""
+    made = prometheus_client.Gauge(
+        "serving_cert_ttl_seconds", "Seconds until the certificate that clients are shown ends.", registry=registry
+    )
+    made.set_function(ttl)
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str | None:
@@ -135,13 +154,18 @@ async def serve(
     *,
     host: str = "0.0.0.0",
     authorities: Authorities | None = None,
+    registry: prometheus_client.CollectorRegistry | None = None,
 ) -> None:
     """Serve until cancelled, then answer what is under way for at most GRACE seconds. Follows the certificate's files each second.
+
+    A `registry` shows how long the certificate lasts.
 
     Raises:
         IsthmusError: the folder holds no usable pair at the start.
     """
     certificate = Certificate(folder, authorities)
+    if registry is not None:
+        measure(registry, certificate.ttl)
     config = uvicorn.Config(
         app,
         host=host,
@@ -149,7 +173,7 @@ async def serve(
         log_config=None,
         access_log=False,
         lifespan="off",
-        timeout_keep_alive=30,
+        timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,
         http=Connection,
         limit_concurrency=CONNECTIONS,

@@ -107,7 +107,14 @@ async def wire(process: runtime.Runtime, options: Options, client: kube.Client) 
         await plane.synced((pods, services))
         await front.known.wait()
         process.log.info("serving", port=options.port, allowed=list(front.trust.allowed))
-        await web.serve(app, options.port, folder, process.log, authorities=lambda: front.trust.authority)
+        await web.serve(
+            app,
+            options.port,
+            folder,
+            process.log,
+            authorities=lambda: front.trust.authority,
+            registry=process.registry,
+        )
 
     process.spawn(serve(), name="api")
     process.closing_last(client.close)

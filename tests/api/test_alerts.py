@@ -19,6 +19,12 @@ ALERTS: dict[str, dict[str, Any]] = {
 POD = {"namespace": "shop", "pod": "web-1"}
 MIRROR = {"namespace": "linkerd-multicluster", "pod": "mirror-1", "instance": "10.0.0.9:9999"}
 WEST = {**MIRROR, "target_cluster_name": "west"}
+MIRROR_UP = {
+    "job": "linkerd-multicluster-controller",
+    "namespace": "linkerd-multicluster",
+    "component": "service-mirror",
+    "pod": "mirror-1",
+}
 DAY = 86400
 PLANES = ("identity", "destination", "policy", "injector")
 
@@ -88,6 +94,16 @@ ROWS = [
     ),
     Row("IsthmusAnchorEndsSoon", [series("trust_anchor_ttl_seconds", POD, 100 * DAY)]),
     Row("IsthmusAnchorEndsSoon", [series("trust_anchor_ttl_seconds", POD, 0)]),
+    Row(
+        "IsthmusServingCertificateEndsSoon",
+        [series("serving_cert_ttl_seconds", {"namespace": "linkerd", "component": "injector"}, 20 * DAY)],
+        {"namespace": "linkerd", "component": "injector"},
+        "20d 0h 0m 0s",
+    ),
+    Row(
+        "IsthmusServingCertificateEndsSoon",
+        [series("serving_cert_ttl_seconds", {"namespace": "linkerd", "component": "injector"}, 40 * DAY)],
+    ),
     Row("IsthmusGatewayDark", link(enabled=1, alive="1x30 0x500"), WEST),
     Row("IsthmusGatewayDark", link(enabled=1, alive="0x30 1x500")),
     Row("IsthmusGatewayDark", link(enabled=0, alive=0)),
@@ -121,6 +137,15 @@ ROWS = [
             {"job": "linkerd-controller", "component": name},
         )
         for name in PLANES
+    ),
+    *(
+        Row("IsthmusControlPlaneAway", [*up(**ALL_UP), series("up", MIRROR_UP, values)], fires)
+        for values, fires in (
+            ("1x500", None),
+            ("1x30 _x500", {"namespace": "linkerd-multicluster", "component": "service-mirror"}),
+            ("1x30 0x500", {"namespace": "linkerd-multicluster", "component": "service-mirror"}),
+            ("1x30 _x60 1x400", None),
+        )
     ),
     Row(
         "IsthmusProxiesOnLastAnswers",

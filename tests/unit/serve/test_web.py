@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import pathlib
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
+import prometheus_client
 import pytest
 import structlog
 import trustme
+from cryptography import x509
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -80,6 +83,17 @@ async def test_a_bad_pair_leaves_the_old_one(port: int, tmp_path: pathlib.Path) 
     (tmp_path / "tls.key").write_text("nonsense")
     await asyncio.sleep(1.2)
     assert (await ask(port))[0] == before
+
+
+def test_how_long_a_pair_lasts_is_measured(tmp_path: pathlib.Path) -> None:
+    write(tmp_path)
+    kept, registry = web.Certificate(tmp_path), prometheus_client.CollectorRegistry()
+    web.measure(registry, kept.ttl)
+    days = (registry.get_sample_value("serving_cert_ttl_seconds") or 0.0) / 86400
+    ends = x509.load_pem_x509_certificate((tmp_path / "tls.crt").read_bytes()).not_valid_after_utc
+    assert days == pytest.approx((ends - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1), abs=0.001)
+    kept.ends = 1.0
+    assert registry.get_sample_value("serving_cert_ttl_seconds") == 0.0
 
 
 def test_no_pair_at_the_start_is_a_sentence(tmp_path: pathlib.Path) -> None:
