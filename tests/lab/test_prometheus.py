@@ -47,6 +47,7 @@ def test_every_rule_is_evaluated(east: None) -> None:
         'gateway_alive{target_cluster_name="west"} == 1',
         'service_mirror_target_age_seconds{target_cluster_name="west"} < 120',
         "trust_anchor_ttl_seconds > issuer_cert_ttl_seconds > 0",
+        "count(serving_cert_ttl_seconds > 300 * 86400) == 2",
     ],
 )
 def test_it_knows(east: None, expr: str) -> None:
