@@ -11,12 +11,12 @@ import webbrowser
 
 import click
 
+from isthmus import logs
 from isthmus.cli import output
 from isthmus.cli import scope as scopes
 from isthmus.cli.viz import several
 from isthmus.dashboard import clusters, files, run
 from isthmus.errors import BadValue
-from isthmus.serve import logs
 
 LOOPBACK = "127.0.0.1"
 

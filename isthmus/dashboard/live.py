@@ -15,9 +15,10 @@ from typing import Any, Protocol, cast
 import msgspec
 import prometheus_client
 
+from isthmus import logs
 from isthmus.dashboard import guard, shapes
 from isthmus.errors import IsthmusError
-from isthmus.serve import latest, logs, web
+from isthmus.serve import latest, web
 
 VIEWERS = 200
 STREAMS = 24

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import prometheus_client
 
-from isthmus import names
+from isthmus import logs, names
 from isthmus.dashboard import app, clusters, files, guard, live, login, tap
 from isthmus.errors import BadValue
 from isthmus.kube import access
-from isthmus.serve import logs, runtime, web
+from isthmus.serve import runtime, web
 
 PORT, ADMIN_PORT = 8084, 9994
 SWEEP = 60.0

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
 from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 
+from isthmus import logs
 from isthmus.errors import IsthmusError
 from isthmus.kube import client
 
@@ -105,7 +105,7 @@ async def hold(
     Returns when `work` returns; what it raises goes on to the caller. The Lease is given back either way.
     """
     bid = _Bid(client, name, namespace, holder, ttl, clock, now)
-    log = structlog.get_logger().bind(lease=f"{namespace}/{name}", holder=holder)
+    log = logs.get().bind(lease=f"{namespace}/{name}", holder=holder)
     while True:
         ours = await _acquire(bid, dice)
         log.info("lease taken")

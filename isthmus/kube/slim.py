@@ -23,6 +23,12 @@ class Part(msgspec.Struct, omit_defaults=True):
     """A piece of an object."""
 
 
+class Meta(ObjectMeta):
+    """Metadata without the account of who wrote which field, which is often the larger half of an object."""
+
+    managedFields: list[Part] | None = None  # noqa: N815  # pyright: ignore[reportIncompatibleVariableOverride]  # skipped unread
+
+
 class Port(Part):
     """A port of a container."""
 
@@ -84,7 +90,7 @@ class PodStatus(Part):
 class Object(msgspec.Struct, omit_defaults=True):
     """An object of which only its metadata is read."""
 
-    metadata: ObjectMeta | None = None
+    metadata: Meta | None = None
 
 
 class Pod(resource.NamespacedResourceG, Object):

@@ -20,8 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import structlog
-
+from isthmus import logs
 from isthmus.errors import IsthmusError, Unreachable
 from isthmus.kube import client, store
 
@@ -183,7 +182,7 @@ class Reflector(Generic[R]):
         self._idle = idle
         self._heard = clock()
         self._trouble = ""
-        self._log = structlog.get_logger().bind(kind=store.kind_name, context=client.access.context)
+        self._log = logs.get().bind(kind=store.kind_name, context=client.access.context)
 
     def age(self) -> float:
         """Seconds since the server was last heard on this collection; rises while it is out of reach."""

@@ -13,8 +13,9 @@ from typing import Any, cast
 
 import prometheus_client
 
+from isthmus import logs
 from isthmus.errors import IsthmusError
-from isthmus.serve import admin, logs
+from isthmus.serve import admin
 
 DRAIN = 10.0
 LAST = 5.0

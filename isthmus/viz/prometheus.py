@@ -1,8 +1,8 @@
 """Questions to Prometheus. In: PromQL. Out: typed samples, or a refusal in a sentence.
 
 Equal questions that are asked at once, or within FRESH seconds, are asked once: tables of many viewers ask the same.
-Limits: SECONDS an answer, with its wait for a turn; AT_ONCE questions; BYTES an answer; KEPT answers kept;
-TRIES of a question, PAUSE seconds apart.
+Limits: SECONDS an answer, with its wait for a turn; AT_ONCE questions; BYTES an answer; KEPT answers kept, and none of those that are
+no longer fresh when a question comes; TRIES of a question, PAUSE seconds apart.
 Never here: what is asked (see `query`), what it means.
 """
 
@@ -50,6 +50,11 @@ class Prometheus:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._vectors = _Shared[samples.Vector](clock)
         self._matrices = _Shared[samples.Matrix](clock)
+
+    @property
+    def kept(self) -> int:
+        """Answers that are held, or waited for, now."""
+        return len(self._vectors) + len(self._matrices)
 
     async def close(self) -> None:
         """End its connections."""
@@ -123,6 +128,9 @@ class _Shared(Generic[T]):
         self._clock = clock
         self._known: dict[object, tuple[float, asyncio.Future[T]]] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     async def get(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
         while True:
             born, known = self._known.get(key, (0.0, None))
@@ -153,7 +161,10 @@ class _Shared(Generic[T]):
         return found
 
     def _keep(self, key: object, made: asyncio.Future[T]) -> None:
+        now = self._clock()
         self._known.pop(key, None)
+        for old in [k for k, (born, one) in self._known.items() if one.done() and now - born >= FRESH]:
+            del self._known[old]
         while len(self._known) >= KEPT:
             self._known.pop(next(iter(self._known)))
-        self._known[key] = (self._clock(), made)
+        self._known[key] = (now, made)

@@ -125,5 +125,6 @@ def measure(process: runtime.Runtime, asked: prometheus.Prometheus) -> None:
     rows = [
         ("viz_prometheus_questions", "questions that went to Prometheus", lambda: asked.asked),
         ("viz_samples_dropped", "samples that were no numbers or too many", lambda: asked.lost),
+        ("viz_answers_kept", "answers of Prometheus that are held to be told again, or waited for", lambda: asked.kept),
     ]
     plane.gauges(process.registry, rows)

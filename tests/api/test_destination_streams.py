@@ -11,8 +11,8 @@ import grpc
 import grpc.aio
 import prometheus_client
 import pytest
-import structlog
 
+from isthmus import logs
 from isthmus.destination import run
 from isthmus.kube import client as kube
 from isthmus.rpc import destination_grpc
@@ -28,7 +28,7 @@ async def destination(client: kube.Client) -> AsyncGenerator[tuple[destination_g
         free.bind(("127.0.0.1", 0))
         options = run.Options(port=free.getsockname()[1])
     async with asyncio.TaskGroup() as group:
-        process = runtime.Runtime(group, structlog.get_logger(), prometheus_client.CollectorRegistry())
+        process = runtime.Runtime(group, logs.get(), prometheus_client.CollectorRegistry())
         drain = group.create_task(process.drain())
         serving = await run.wire(process, options, options.mesh(), client)
         async with asyncio.timeout(20):

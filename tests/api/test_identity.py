@@ -8,10 +8,10 @@ import grpc
 import grpc.aio
 import prometheus_client
 import pytest
-import structlog
 from cryptography import x509
 from lightkube.resources.core_v1 import Event
 
+from isthmus import logs
 from isthmus.identity import run
 from isthmus.kube import client as kube
 from isthmus.rpc import identity_grpc, identity_pb2
@@ -30,7 +30,7 @@ async def certify(client: kube.Client, tmp_path: pathlib.Path) -> AsyncIterator[
         (tmp_path / name).write_bytes(content)
     options = run.Options(issuer_dir=str(tmp_path), roots_dir=str(tmp_path), address="127.0.0.1:0")
     async with asyncio.TaskGroup() as group:
-        process = runtime.Runtime(group, structlog.get_logger(), prometheus_client.CollectorRegistry())
+        process = runtime.Runtime(group, logs.get(), prometheus_client.CollectorRegistry())
         drain = group.create_task(process.drain())
         server = await run.serve(process, options, client)
         async with asyncio.timeout(10):

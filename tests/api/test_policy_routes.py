@@ -10,8 +10,8 @@ from typing import Any
 import grpc.aio
 import prometheus_client
 import pytest
-import structlog
 
+from isthmus import logs
 from isthmus.install import core
 from isthmus.kube import client as kube
 from isthmus.kube import crds
@@ -36,7 +36,7 @@ async def policy(client: kube.Client) -> AsyncGenerator[outbound_grpc.OutboundPo
         free.bind(("127.0.0.1", 0))
         options = run.Options(port=free.getsockname()[1], holder="test")
     async with asyncio.TaskGroup() as group:
-        process = runtime.Runtime(group, structlog.get_logger(), prometheus_client.CollectorRegistry())
+        process = runtime.Runtime(group, logs.get(), prometheus_client.CollectorRegistry())
         drain = group.create_task(process.drain())
         serving = await run.wire(process, options, options.mesh(), kube.Client(client.access))
         async with asyncio.timeout(30):

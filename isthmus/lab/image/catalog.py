@@ -30,7 +30,13 @@ IPTABLES = {
 STILL_READ = 600.0  # seconds in which another lab may still be loading an archive that is no longer current
 PATH = oci.Config(()).env
 LOADER = f"LD_LIBRARY_PATH={closure.OWN_LIBRARIES}"
-PYTHON = (f"PYTHONPATH={python_tree.OURS}:{python_tree.PACKAGES}", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1")
+PYTHON = (
+    f"PYTHONPATH={python_tree.OURS}:{python_tree.PACKAGES}",
+    "PYTHONUNBUFFERED=1",
+    "PYTHONDONTWRITEBYTECODE=1",
+    f"PYTHONOPTIMIZE={python_tree.OPTIMIZE}",
+    "MALLOC_TRIM_THRESHOLD_=131072",  # glibc's own, but fixed: it would grow, and what a burst needed would be kept
+)
 CONFIGS = {
     "control": oci.Config(
         (f"{python_tree.HOME}/bin/python3", "-m", "isthmus"),

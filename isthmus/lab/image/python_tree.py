@@ -1,7 +1,8 @@
 """The running Python as files of an image: interpreter, standard library, and the packages the control plane needs at run time.
 
 In: this process's own Python and its installed packages. Out: {path in the image: file}, in layers that change at different speeds:
-interpreter with standard library, packages, our own package. Bytecode is compiled beforehand, since a container can't write it.
+interpreter with standard library, packages, our own package. Bytecode is compiled beforehand, since a container can't write it, and
+without the texts of modules and functions (`-OO`), which no process reads: that is 3 MB of memory each.
 Never here: tests, packages only developers use, anything from outside this Python's own folders.
 """
 
@@ -37,6 +38,8 @@ SKIP = frozenset(
 )
 UNUSED = ("_tkinter.", "_test", "_ctypes_test", "xxlimited")  # native modules, and the windows they would bring along
 OUR_SKIP = frozenset(("__pycache__", "go", "bin"))
+OPTIMIZE = 2
+"""What PYTHONOPTIMIZE must say in the image: the interpreter looks for bytecode of its own level alone."""
 _NAME = re.compile(r"^[A-Za-z0-9._-]+")
 
 
@@ -122,14 +125,16 @@ def required(wanted: list[str]) -> list[importlib.metadata.Distribution]:
 def bytecode(source: pathlib.Path, shown: str, cache: pathlib.Path) -> pathlib.Path | None:
     """The compiled twin of a source, kept in the cache until the source changes; None for a source that doesn't compile."""
     seen = source.stat()
-    file = cache / f"{sys.implementation.cache_tag}{shown}-{seen.st_size}-{seen.st_mtime_ns}.pyc"
+    file = cache / f"{sys.implementation.cache_tag}{shown}-{seen.st_size}-{seen.st_mtime_ns}-o{OPTIMIZE}.pyc"
     if not file.exists():
         for old in file.parent.glob(f"{source.name}-*.pyc"):
             old.unlink()
         file.parent.mkdir(parents=True, exist_ok=True)
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         try:
-            py_compile.compile(str(source), str(file), dfile=shown, doraise=True, invalidation_mode=mode, quiet=1)
+            py_compile.compile(
+                str(source), str(file), dfile=shown, doraise=True, optimize=OPTIMIZE, invalidation_mode=mode, quiet=1
+            )
         except py_compile.PyCompileError:
             return None
     return file
@@ -141,7 +146,7 @@ def _with_bytecode(source: pathlib.Path, shown: str, cache: pathlib.Path) -> dic
         compiled = bytecode(source, shown, cache)
         if compiled:
             at = pathlib.PurePosixPath(shown)
-            found[f"{at.parent}/__pycache__/{at.stem}.{sys.implementation.cache_tag}.pyc"] = compiled
+            found[f"{at.parent}/__pycache__/{at.stem}.{sys.implementation.cache_tag}.opt-{OPTIMIZE}.pyc"] = compiled
     return found
 
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import prometheus_client
-import structlog
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Secret, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from isthmus import names
+from isthmus import logs, names
 from isthmus.errors import BadValue, IsthmusError, Unreachable
 from isthmus.kube import access, crds, store
 from isthmus.kube import client as kube
@@ -162,9 +161,7 @@ async def clear_from_here(client: kube.Client, key: names.Key, cluster: str) -> 
     count = len(source.services) + len(source.slices)
     nothing: store.Store[Secret] = store.Store("Secret")
     numbers = meters.Meters(prometheus_client.CollectorRegistry())
-    await mirror.clear(
-        made, shared.Shared(client, source, nothing, numbers, structlog.get_logger(), random.SystemRandom())
-    )
+    await mirror.clear(made, shared.Shared(client, source, nothing, numbers, logs.get(), random.SystemRandom()))
     return count
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from lightkube.resources.core_v1 import Secret
 
+from isthmus import logs
 from isthmus.kube import client as kube
 from isthmus.kube import store
 from isthmus.multicluster import plan, world
 from isthmus.multicluster.shell import meters
-from isthmus.serve import logs
 
 
 @dataclass(slots=True)

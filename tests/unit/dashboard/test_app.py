@@ -6,8 +6,8 @@ from typing import Any
 
 import prometheus_client
 import pytest
-import structlog
 
+from isthmus import logs
 from isthmus.dashboard import app, files, guard, live, login
 from isthmus.rpc import insight_pb2
 from tests.unit.dashboard import doubles
@@ -34,7 +34,7 @@ def graph():
 
 
 def made(*, own=True, may_write=True, page=None, server=None, **answers):
-    hub = live.Hub(lambda _: None, live.Meters(prometheus_client.CollectorRegistry()), structlog.get_logger())  # pyright: ignore[reportArgumentType]
+    hub = live.Hub(lambda _: None, live.Meters(prometheus_client.CollectorRegistry()), logs.get())  # pyright: ignore[reportArgumentType]
     server = server or doubles.Kube({"httproutes": [route()]}, None if own else USERS)
 
     def enter(token=""):

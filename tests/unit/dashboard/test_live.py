@@ -7,8 +7,8 @@ import zlib
 import msgspec
 import prometheus_client
 import pytest
-import structlog
 
+from isthmus import logs
 from isthmus.dashboard import guard, live, shapes
 from isthmus.errors import IsthmusError
 from isthmus.serve import latest, web
@@ -44,7 +44,7 @@ async def hub():
             tasks.append(group.create_task(work))
             return tasks[-1]
 
-        yield live.Hub(spawn, live.Meters(prometheus_client.CollectorRegistry()), structlog.get_logger())
+        yield live.Hub(spawn, live.Meters(prometheus_client.CollectorRegistry()), logs.get())
         for task in tasks:
             task.cancel()
 
@@ -134,7 +134,7 @@ async def test_streams_of_a_session_that_is_over_are_told_and_end(hub):
 
 
 def test_viewers_are_bounded():
-    hub = live.Hub(lambda _: None, live.Meters(prometheus_client.CollectorRegistry()), structlog.get_logger())  # pyright: ignore[reportArgumentType]
+    hub = live.Hub(lambda _: None, live.Meters(prometheus_client.CollectorRegistry()), logs.get())  # pyright: ignore[reportArgumentType]
     for _ in range(live.STREAMS):
         hub.enter("one")
     with pytest.raises(guard.Refused, match="streams open already"):

@@ -2,19 +2,14 @@
 
 import base64
 import json
-import logging
 
 import jsonpatch
 import prometheus_client
 import pytest
 
-from isthmus import names
+from isthmus import logs, names
 from isthmus.inject import api
 from tests.unit.inject import builders as b
-
-
-class Log(logging.LoggerAdapter):
-    def info(self, *_args, **_kwargs): ...
 
 
 def review(kind="Pod", obj=None, namespace="shop"):
@@ -28,7 +23,7 @@ async def post(body: bytes, *, mesh=b.MESH, space=None, registry=None):
         return space or {}
 
     meters = api.Meters(registry or prometheus_client.CollectorRegistry())
-    app = api.application(lambda: mesh, spaces, meters, Log(logging.getLogger()))
+    app = api.application(lambda: mesh, spaces, meters, logs.get())
     sent: list[dict] = []
 
     async def receive():

@@ -74,7 +74,7 @@ def test_a_tree_has_bytecode_and_no_tests(tmp_path: pathlib.Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1\n")
     found = python_tree.tree(source, "/x", tmp_path / "cache", skip=python_tree.SKIP)
-    assert set(found) == {"/x/a.py", f"/x/__pycache__/a.{sys.implementation.cache_tag}.pyc", "/x/data.json"}
+    assert set(found) == {"/x/a.py", f"/x/__pycache__/a.{sys.implementation.cache_tag}.opt-2.pyc", "/x/data.json"}
 
 
 def test_bytecode_follows_its_source(tmp_path: pathlib.Path) -> None:

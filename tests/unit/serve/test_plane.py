@@ -5,9 +5,8 @@ from typing import Any
 
 import prometheus_client
 import pytest
-import structlog
 
-from isthmus import names
+from isthmus import logs, names
 from isthmus.serve import grpc, plane, refusal, runtime
 
 
@@ -44,7 +43,7 @@ class Index:
 async def test_the_port_opens_once_every_store_is_whole() -> None:
     stores = [Slow(), Slow()]
     async with asyncio.TaskGroup() as group:
-        process = runtime.Runtime(group, structlog.get_logger(), prometheus_client.CollectorRegistry())
+        process = runtime.Runtime(group, logs.get(), prometheus_client.CollectorRegistry())
         drain = group.create_task(process.drain())
         serving = plane.open_when_synced(process, stores, [grpc.Service("a.B")], 0)
         stores[0].whole.set()

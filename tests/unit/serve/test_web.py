@@ -11,7 +11,6 @@ from typing import Any
 
 import prometheus_client
 import pytest
-import structlog
 import trustme
 from cryptography import x509
 from starlette.applications import Starlette
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from isthmus import logs
 from isthmus.errors import IsthmusError
 from isthmus.serve import web
 
@@ -57,7 +57,7 @@ async def port(tmp_path: pathlib.Path) -> AsyncIterator[int]:
     write(tmp_path)
     app: Any = Starlette(routes=[Route("/", hello)])
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(web.serve(app, free, tmp_path, structlog.get_logger(), host="127.0.0.1"))
+        serving = group.create_task(web.serve(app, free, tmp_path, logs.get(), host="127.0.0.1"))
         async with asyncio.timeout(10):
             while True:
                 try:
@@ -164,7 +164,7 @@ async def peers(tmp_path: pathlib.Path) -> AsyncIterator[Peers]:
         made.port = int(probe.getsockname()[1])
     write(tmp_path)
     app: Any = Starlette(routes=[Route("/", who)])
-    serving = web.serve(app, made.port, tmp_path, structlog.get_logger(), host="127.0.0.1", authorities=made.pem)
+    serving = web.serve(app, made.port, tmp_path, logs.get(), host="127.0.0.1", authorities=made.pem)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serving)
         async with asyncio.timeout(10):

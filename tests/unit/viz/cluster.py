@@ -1,17 +1,17 @@
 """A small cluster for the tables of this room. In: short words. Out: slim objects, and a world that holds them."""
 
-from lightkube.models.meta_v1 import ObjectMeta, OwnerReference
+from lightkube.models.meta_v1 import OwnerReference
 
 from isthmus import names
 from isthmus.kube import slim
 from isthmus.viz import world
 
 
-def meta(name, namespace="shop", labels=None, owner=None, notes=None) -> ObjectMeta:
+def meta(name, namespace="shop", labels=None, owner=None, notes=None) -> slim.Meta:
     owners = (
         [OwnerReference(apiVersion="v1", kind=owner[0], name=owner[1], uid="u", controller=True)] if owner else None
     )
-    return ObjectMeta(
+    return slim.Meta(
         name=name,
         namespace=namespace,
         labels=labels or {},

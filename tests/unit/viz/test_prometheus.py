@@ -52,6 +52,16 @@ async def test_equal_questions_are_asked_once_while_fresh():
     assert server.calls == 2
 
 
+async def test_stale_answers_are_let_go_by_the_next_question():
+    now = [0.0]
+    asked, _ = made(answering(), clock=lambda: now[0])
+    await asyncio.gather(*(asked.instant(f"up{n}") for n in range(60)))
+    assert asked.kept == 60
+    now[0] += prometheus.FRESH
+    await asked.instant("up")
+    assert asked.kept == 1
+
+
 async def test_only_so_many_at_once():
     asked, server = made(answering())
     await asyncio.gather(*(asked.instant(f"up{n}") for n in range(60)))
