@@ -193,3 +193,51 @@ def test_nobody_comes_in_beside_the_api_server(cluster: plane.Cluster, tapped: s
     nobody = ["-X", "POST", "-H", "X-Remote-User: nobody", url]
     assert curl(inside, *front, *nobody).startswith(f"403 nobody may not tap namespace {tapped}: no rule allows it")
     assert curl(inside, *front, "-X", "POST", url).startswith("401 the API server did not say who asks")
+
+
+FRONT = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+ALLOWED = "requestheader-allowed-names"
+POLICIES = "admissionregistration.k8s.io/v1"
+
+
+def held() -> list[Doc]:
+    """What keeps the API server from writing that ConfigMap itself, which it does as soon as somebody else changed it."""
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["configmaps"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [{**rule, "resourceNames": ["extension-apiserver-authentication"]}]},
+        "validations": [{"expression": "request.userInfo.username != 'system:apiserver'"}],
+    }
+    meta = {"name": "front-proxy-is-held"}
+    bound = {"policyName": meta["name"], "validationActions": ["Deny"]}
+    return [
+        {"apiVersion": POLICIES, "kind": "ValidatingAdmissionPolicy", "metadata": meta, "spec": spec},
+        {"apiVersion": POLICIES, "kind": "ValidatingAdmissionPolicyBinding", "metadata": meta, "spec": bound},
+    ]
+
+
+async def allow(client: kube.Client, names_: str) -> None:
+    await client.raw("PATCH", FRONT, {"data": {ALLOWED: names_}}, content_type="application/merge-patch+json")
+
+
+async def test_with_no_allowed_name_not_even_the_api_server_is_let_in(
+    cluster: plane.Cluster, client: kube.Client, tapped: str, inside: list[str]
+) -> None:
+    pki = next(cluster.folder.rglob("pki"))
+    front = ["--cert", str(pki / "front-proxy.crt"), "--key", str(pki / "front-proxy.key")]
+    asked = [*front, "-X", "POST", f"https://127.0.0.1:{PORT}{ROOT}/watch/namespaces/{tapped}/tap"]
+    before = (await client.raw("GET", FRONT))["data"][ALLOWED]
+
+    async def said(names_: str, sentence: str) -> None:
+        async with asyncio.timeout(30):
+            while not curl(inside, *asked).startswith(sentence):
+                await allow(client, names_)  # again, as the policy takes a moment to hold
+                await asyncio.sleep(0.5)
+
+    for doc in held():
+        await client.apply_dict(doc)
+    try:
+        await said("[]", "401 ConfigMap kube-system/extension-apiserver-authentication allows no client name")
+    finally:
+        for doc in held():
+            await client.delete_dict(doc)
+        await said(before, "401 the API server did not say who asks")
