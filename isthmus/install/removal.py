@@ -34,6 +34,16 @@ _KINDS = (
     ("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole"),
     ("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition"),
 )
+_INSIDE = (
+    ("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "roles", "Role"),
+    ("apps/v1", "deployments", "Deployment"),
+    ("v1", "services", "Service"),
+    ("v1", "serviceaccounts", "ServiceAccount"),
+    ("v1", "configmaps", "ConfigMap"),
+    ("v1", "secrets", "Secret"),
+)
+"""What an extension has in its own namespace."""
 _LINKS = "/apis/multicluster.linkerd.io/v1alpha3/links"
 _SPACES = frozenset({names.MULTICLUSTER_NS, names.VIZ_NS})
 
@@ -44,11 +54,8 @@ async def found(client: kube.Client, control_ns: str, *, extension: str = "") ->
     With `extension` only what that extension brought.
     """
     docs: list[Doc] = []
-    chosen = f"{_OURS},{names.EXTENSION_LABEL}={extension}" if extension else _OURS
     for api, plural, kind in _KINDS:
-        root = f"apis/{api}" if "/" in api else f"api/{api}"
-        listed = await client.raw("GET", f"/{root}/{plural}?labelSelector={chosen}")
-        for item in cast("list[Doc]", listed.get("items") or []):
+        for item in await _marked(client, api, plural, extension):
             name = item["metadata"]["name"]
             # A namespace of the person's may carry our label (the demonstration's does); only those we made go.
             if kind != "Namespace" or name == control_ns or name in _SPACES:
@@ -57,6 +64,25 @@ async def found(client: kube.Client, control_ns: str, *, extension: str = "") ->
                     {"apiVersion": api, "kind": kind, "metadata": {"name": name, **where}, **_group(item, kind)}
                 )
     return docs
+
+
+async def left(client: kube.Client, docs: Sequence[Doc], *, extension: str, space: str) -> list[Doc]:
+    """What an earlier installation of an extension made and `docs` have no longer, as rights that a setting gave; its namespace stays."""
+    there = [doc for doc in await found(client, "", extension=extension) if doc["kind"] != "Namespace"]
+    for api, plural, kind in _INSIDE:
+        for item in await _marked(client, api, f"namespaces/{space}/{plural}", extension):
+            meta = {"name": item["metadata"]["name"], "namespace": space}
+            there.append({"apiVersion": api, "kind": kind, "metadata": meta})
+    wanted = {rollout.describe(doc) for doc in docs}
+    return [doc for doc in there if rollout.describe(doc) not in wanted]
+
+
+async def _marked(client: kube.Client, api: str, path: str, extension: str) -> list[Doc]:
+    """What carries our label, and an extension's where one is named."""
+    chosen = f"{_OURS},{names.EXTENSION_LABEL}={extension}" if extension else _OURS
+    root = f"apis/{api}" if "/" in api else f"api/{api}"
+    listed = await client.raw("GET", f"/{root}/{path}?labelSelector={chosen}")
+    return cast("list[Doc]", listed.get("items") or [])
 
 
 def _group(item: Doc, kind: str) -> Doc:

@@ -91,10 +91,14 @@ async def _install(scope: scopes.Scope, said: dict[str, Any], *, must_exist: boo
             for what, doc in await rollout.changes(client, docs):
                 if what != "unchanged":
                     click.echo(f"{what} {rollout.describe(doc)}")
+            for doc in await removal.left(client, docs, extension="viz", space=names.VIZ_NS):
+                click.echo(f"remove {rollout.describe(doc)}")
         elif said["apply_it"]:
             with output.Progress() as progress:
                 await rollout.apply(client, docs, progress.now, gone_within=timeout)
                 progress.done(f"{client.access.context}: {len(docs)} objects applied")
+                over = await removal.left(client, docs, extension="viz", space=names.VIZ_NS)
+                await removal.remove_documents(client, over, progress.now, progress.done)
                 if said["wait"]:
                     await rollout.wait(client, docs, progress.now, progress.done, deadline=timeout)
                     progress.done(f"{client.access.context}: the viz extension is ready")

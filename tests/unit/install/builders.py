@@ -4,6 +4,9 @@ import datetime as dt
 import functools
 
 from isthmus.install import anchor, core, multicluster, trust, values
+from isthmus.install.viz import parts
+from isthmus.install.viz import plan as viz_plan
+from isthmus.install.viz import values as extension
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -36,3 +39,9 @@ def rendered(**sets) -> list[dict]:
 
 def find(docs, kind, name) -> dict:
     return next(d for d in docs if d["kind"] == kind and d["metadata"]["name"] == name)
+
+
+def viz(**sets: str) -> list[dict]:
+    """The viz extension's documents."""
+    chosen = extension.overlay(extension.Values(), sets)
+    return parts.render(viz_plan.Plan(plan(), chosen, webhook()))

@@ -233,3 +233,25 @@ async def test_a_persons_namespace_with_our_label_stays():
     async with fake.client() as client:
         spaces = {d["metadata"]["name"] for d in await removal.found(client, "linkerd") if d["kind"] == "Namespace"}
     assert spaces == {"linkerd", names.MULTICLUSTER_NS}
+
+
+RIGHTS = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+PART = {"ServiceAccount", "Service", "Deployment"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes"),
+    [
+        pytest.param({}, {}, set(), id="nothing changes"),
+        pytest.param({"dashboardOpen": "true"}, {}, RIGHTS, id="a dashboard is closed"),
+        pytest.param({}, {"dashboard": "false"}, PART | {"ClusterRole"}, id="no dashboard"),
+    ],
+)
+async def test_what_a_setting_gave_goes_with_it(before: dict[str, str], now: dict[str, str], goes: set[str]):
+    fake = server.Server()
+    async with fake.client() as client:
+        await rollout.apply(client, b.viz(**before), quiet)
+        over = await removal.left(client, b.viz(**now), extension="viz", space=names.VIZ_NS)
+        assert {doc["kind"] for doc in over} == goes
+        await removal.remove_documents(client, over, quiet, quiet)
+        assert await removal.left(client, b.viz(**now), extension="viz", space=names.VIZ_NS) == []
