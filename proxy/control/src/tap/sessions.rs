@@ -23,7 +23,7 @@ use tonic::codegen::tokio_stream::Stream;
 const SESSIONS: usize = 8;
 const TIME: Duration = Duration::from_secs(600);
 /// An event is at most so old when it is sent.
-const PACE: Duration = Duration::from_millis(48);
+const PACE: Duration = Duration::from_millis(100);
 
 /// Everybody who watches this proxy's requests: the sessions that come and go, and what the environment asked for.
 pub struct Taps {
