@@ -3,7 +3,8 @@
 In: `app.py NAME`. Out: `/` says who answered, `/headers` what arrived, `/bytes?n=`, `/upload`, `/slow?ms=`, `/ws` (an echoed frame).
 `?status=` asks for that status, with `&at=NAME` of that application alone, with `&retry=` and a `retry-after`.
 `/status/503`; `/flaky/2?key=` fails twice for each key and then says how often it was asked, `/sleepy/2?key=&for=` sleeps (ms) instead.
-gRPC `Flaky` does the same with a request of `key 2`. Keys are counted for the life of the process: tests choose fresh ones.
+gRPC `Flaky` does the same with a request of `key 2`; `Ends` ends with the status whose number is asked.
+Keys are counted for the life of the process: tests choose fresh ones.
 Run as a child process in a pod's network namespace; never imported by tests.
 """
 
@@ -122,12 +123,19 @@ async def flaky(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes])
     return str(ASKED[key]).encode()
 
 
+async def ends(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+    if code := int(request):
+        await context.abort(next(one for one in grpc.StatusCode if one.value[0] == code), "as asked")
+    return b""
+
+
 async def main(name: str) -> None:
     served = await asyncio.start_server(lambda r, w: http(name, r, w), None, 8080)
     echoes = await asyncio.start_server(echo, None, 9000)
     rpc = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(check)
     handlers = {"Check": handler, "Flaky": grpc.unary_unary_rpc_method_handler(flaky)}
+    handlers["Ends"] = grpc.unary_unary_rpc_method_handler(ends)
     rpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)])
     rpc.add_insecure_port("0.0.0.0:50051")
     await rpc.start()

@@ -50,6 +50,23 @@ def rpc(host: str, port: int, name: str, method: str, request: str) -> dict[str,
             return {"code": error.code().name, "answer": error.details()}
 
 
+def ends(host: str, port: int, name: str, counts: dict[str, int]) -> dict[str, int]:
+    """Calls on one connection, so many of each gRPC status; how many ended with which."""
+    import grpc
+
+    seen = collections.Counter[str]()
+    options = [("grpc.default_authority", f"{name}:{port}"), ("grpc.enable_retries", 0)]
+    with grpc.insecure_channel(f"{host}:{port}", options=options) as channel:
+        call = channel.unary_unary("/grpc.health.v1.Health/Ends")
+        for status in (one for one, count in counts.items() for _ in range(count)):
+            try:
+                call(status.encode(), timeout=caller.TIMEOUT)
+                seen["OK"] += 1
+            except grpc.RpcError as error:
+                seen[error.code().name] += 1
+    return dict(seen)
+
+
 def several(host: str, port: int, name: str, path: str, count: int) -> dict[str, int]:
     """Requests one after the other on connections of their own: answers by application and status."""
     seen = collections.Counter[str]()
@@ -94,5 +111,5 @@ def hold(host: str, port: int, seconds: float, until: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    do = {**caller.DO, "one": one, "rpc": rpc, "several": several, "hello": hello, "hold": hold}
+    do = {**caller.DO, "one": one, "rpc": rpc, "ends": ends, "several": several, "hello": hello, "hold": hold}
     print(json.dumps(do[order.pop("do")](**order)))

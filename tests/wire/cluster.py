@@ -80,6 +80,17 @@ def profile(overrides: dict[str, str]) -> Doc:
     }
 
 
+def routes(service_: str, **regexes: str) -> Doc:
+    """A ServiceProfile whose routes are known by their paths."""
+    listed = [{"name": name, "condition": {"method": "GET", "pathRegex": regex}} for name, regex in regexes.items()]
+    return {
+        "apiVersion": "linkerd.io/v1alpha2",
+        "kind": "ServiceProfile",
+        "metadata": _meta(f"{service_}.default.svc.cluster.local"),
+        "spec": {"routes": listed},
+    }
+
+
 def server(port: int, protocol: str = "HTTP/1") -> Doc:
     """A Server on a port of pod `server`, which nobody may call until a policy says so."""
     spec = {"podSelector": {"matchLabels": {"app": "server"}}, "port": port, "proxyProtocol": protocol}

@@ -30,6 +30,10 @@ pytestmark = pytest.mark.wire
 PORT, PROMETHEUS = 8087, "127.0.0.1:9090"
 FAST, FAILED, SLOW, AWAY = 300, 60, 40, 120
 BOUND = 0.25
+SHOP = "10.96.0.21"
+BY_ROUTE = {"/headers": 90, "/status/503": 50, "/": 40}
+BY_STATUS = {"0": 120, "5": 30, "14": 60}
+"""Of gRPC: OK; NOT_FOUND, which is an answer; UNAVAILABLE, which is a failure."""
 OWNED = ("client", "server", "second", "gateway")
 ID = world.identity
 
@@ -55,7 +59,18 @@ def objects(*more: cluster.Doc) -> list[cluster.Doc]:
     deployments = [
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": n, "namespace": "default"}} for n in OWNED
     ]
-    return [*made, owned(cluster.pod("gateway")), *deployments]
+    return [*made, *others(), owned(cluster.pod("gateway")), *deployments]
+
+
+def others() -> list[cluster.Doc]:
+    """On pod second: Service `shop` with a profile of two routes, Service `health` that speaks gRPC."""
+    return [
+        cluster.service("shop", SHOP),
+        cluster.members("shop", ["second"], 8080),
+        cluster.routes("shop", headers="/headers", broken="/status/5.."),
+        cluster.service("health", world.HEALTH, 50051),
+        cluster.members("health", ["second"], 50051),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +163,10 @@ def send(stage: conftest.Stage) -> None:
         stage.client.call("several", **web, path="/status/500", count=1 if first else FAILED)
         stage.client.call("several", **web, path="/?ms=150", count=1 if first else SLOW)
         stage.client.call("several", **west, path="/", count=1 if first else AWAY)
+        for path, count in BY_ROUTE.items():
+            stage.client.call("several", host=SHOP, port=80, name="shop", path=path, count=1 if first else count)
+        counts = dict.fromkeys(BY_STATUS, 1) if first else BY_STATUS
+        stage.client.call("ends", host=world.HEALTH, port=50051, name="health", counts=counts)
         time.sleep(3)
 
 
@@ -223,6 +242,40 @@ def test_routes(metrics: Metrics) -> None:
     assert table.resource == "deployment/client" and row.authority == "web.default:80"
     assert near(row.stats.success_count, FAST + SLOW) and near(row.stats.failure_count, FAILED)
     assert near(row.stats.actual_success_count, FAST + SLOW)
+
+
+def test_routes_of_a_profile(metrics: Metrics) -> None:
+    chosen = pb.ResourceSelection(resource=pb.Resource(namespace="default", type="deployment", name="client"))
+    to = pb.Resource(namespace="default", type="service", name="shop")
+    question = pb.TopRoutesRequest(selector=chosen, time_window="1m", to_resource=to)
+    answer = metrics.ask("linkerd2.viz.Api", "TopRoutes", question, pb.TopRoutesResponse)
+    rows = {row.route: row for table in answer.ok.routes for row in table.rows if ".svc." in row.authority}
+    assert set(rows) == {"headers", "broken", "[DEFAULT]"}, rows
+    assert {row.authority for row in rows.values()} == {"shop.default.svc.cluster.local:80"}
+    assert near(rows["headers"].stats.success_count, BY_ROUTE["/headers"])
+    assert near(rows["broken"].stats.failure_count, BY_ROUTE["/status/503"])
+    assert near(rows["[DEFAULT]"].stats.success_count, BY_ROUTE["/"])
+    assert [rows["headers"].stats.failure_count, rows["broken"].stats.success_count] == [0, 0]
+
+
+@pytest.mark.parametrize("kind, ends", [("authority", {}), ("service", {}), ("deployment", ("service", "health"))])
+def test_grpc_fails_by_its_status(metrics: Metrics, kind: str, ends: Any) -> None:
+    more = {"to_resource": pb.Resource(namespace="default", type=ends[0], name=ends[1])} if ends else {}
+    name = {"authority": "health.default.svc.cluster.local:50051", "service": "health", "deployment": "client"}[kind]
+    stats = metrics.stat(kind, **more)[name].stats
+    assert near(stats.success_count, BY_STATUS["0"] + BY_STATUS["5"])
+    assert near(stats.failure_count, BY_STATUS["14"])
+
+
+def test_grpc_by_backend(metrics: Metrics) -> None:
+    subject = insight.Subject(namespace="default", kind="deployment", name="client")
+    rows = metrics.insight("Outbound", insight.RowsRequest(subject=subject), insight.OutboundResponse).rows
+    sent, good = sum(BY_STATUS.values()), BY_STATUS["0"] + BY_STATUS["5"]
+    (whole,) = [
+        row.golden for row in rows if row.service == "health.default:50051" and row.backend == "health.default:50051"
+    ]
+    assert near(whole.rps * 60, sent)
+    assert abs(whole.success - good / sent) < 0.05
 
 
 def test_inbound_by_server_and_route(metrics: Metrics) -> None:
