@@ -1,7 +1,8 @@
 """Live requests to a browser. In: what it wants tapped. Out: events `tap` or `top`, with the viewer's own rights in each cluster.
 
 A stream is asked of the tap service as long as a browser reads it: one that goes ends its taps. Never here: rows (see `pages.taps`),
-how requests are matched across clusters (see `isthmus.tap.join`). Limits: those of `live`, of `pages.taps`, and MOST requests a second.
+how requests are matched across clusters (see `isthmus.tap.tell.join`). Limits: those of `live`, of `pages.taps`, MOST requests a
+second.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ from isthmus.dashboard import app, guard, live, shapes, shapes_more, views
 from isthmus.dashboard.pages import taps
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.serve import latest
-from isthmus.tap import client, events, join, resource, several
+from isthmus.tap import client, several
+from isthmus.tap.ask import resource
+from isthmus.tap.tell import events, join
 
 EVERY, TOP_EVERY = 0.25, 1.0
 SHARED = 10

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import parser
 
-from isthmus.viz import golden
+from isthmus.viz.answer import golden
 
 
 @dataclass(frozen=True, slots=True)

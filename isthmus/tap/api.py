@@ -26,7 +26,9 @@ from isthmus.errors import BadValue, IsthmusError
 from isthmus.rpc import viz_pb2 as viz
 from isthmus.rpc import viz_tap_pb2 as messages
 from isthmus.serve import web
-from isthmus.tap import caller, frames, match, resource, stream
+from isthmus.tap import stream
+from isthmus.tap.ask import caller, match, resource
+from isthmus.tap.tell import frames
 
 GROUP, VERSION = "tap.linkerd.io", "v1alpha1"
 EXTENDED = "isthmus-tap"

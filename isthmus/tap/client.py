@@ -13,7 +13,8 @@ from isthmus.errors import IsthmusError
 from isthmus.kube import client as kube
 from isthmus.rpc import viz_pb2 as viz
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import events, frames, resource
+from isthmus.tap.ask import resource
+from isthmus.tap.tell import events, frames
 
 _HEADERS = {"Content-Type": "application/octet-stream", "Accept": "*/*", "isthmus-tap": "1"}
 Match = api.TapByResourceRequest.Match

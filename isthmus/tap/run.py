@@ -19,7 +19,8 @@ from isthmus.errors import IsthmusError
 from isthmus.kube import access, store, watch
 from isthmus.kube import client as kube
 from isthmus.serve import plane, runtime, topics, web
-from isthmus.tap import api, caller, match, stream, world
+from isthmus.tap import api, stream, world
+from isthmus.tap.ask import caller, match
 
 PORT = 8089
 ADMIN_PORT = 9998

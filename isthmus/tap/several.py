@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from isthmus.errors import IsthmusError
 from isthmus.kube import client as kube
 from isthmus.tap import client as streams
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 ROOM = 1000
 

@@ -20,7 +20,9 @@ from isthmus import names
 from isthmus.rpc import tap_grpc, tap_pb2
 from isthmus.rpc import viz_tap_pb2 as api
 from isthmus.serve import grpc
-from isthmus.tap import labels, match, outbox, plan, window, world
+from isthmus.tap import window, world
+from isthmus.tap.ask import match, plan
+from isthmus.tap.tell import labels, outbox
 
 REPLAN = 2.0
 SECOND = 1.0

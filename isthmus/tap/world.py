@@ -11,7 +11,7 @@ from lightkube.models import core_v1
 
 from isthmus import names, workload
 from isthmus.serve import topics
-from isthmus.tap import plan
+from isthmus.tap.ask import plan
 
 
 @dataclass(slots=True)

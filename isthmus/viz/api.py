@@ -16,7 +16,10 @@ from isthmus.errors import IsthmusError
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve import grpc
 from isthmus.serve.refusal import Refused
-from isthmus.viz import asker, authz, client, edges, facts, gateways, kinds, resolve, routes, stat, window, world
+from isthmus.viz import client
+from isthmus.viz.answer import authz, edges, gateways, resolve, routes, stat
+from isthmus.viz.ask import asker, window
+from isthmus.viz.cluster import facts, kinds, world
 
 A = TypeVar("A", pb.StatSummaryResponse, pb.EdgesResponse, pb.TopRoutesResponse, pb.GatewaysResponse, pb.AuthzResponse)
 EVERYTHING = "all"

@@ -14,7 +14,7 @@ from google.protobuf import message
 
 from isthmus.errors import IsthmusError, Unreachable
 from isthmus.serve import grpc, refusal
-from isthmus.viz import targets, world
+from isthmus.viz.cluster import targets, world
 
 BODY = 1024 * 1024
 AT_ONCE = 64

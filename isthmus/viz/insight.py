@@ -6,21 +6,10 @@ Never here: arithmetic (see the tables), the network.
 from isthmus import names
 from isthmus.rpc import insight_pb2 as insight
 from isthmus.serve.refusal import Refused
-from isthmus.viz import (
-    api,
-    asker,
-    authz,
-    client,
-    gateways,
-    graph,
-    outbound,
-    query,
-    resolve,
-    samples,
-    series,
-    window,
-    world,
-)
+from isthmus.viz import api, client
+from isthmus.viz.answer import authz, gateways, graph, outbound, resolve, series
+from isthmus.viz.ask import asker, query, samples, window
+from isthmus.viz.cluster import world
 
 
 class Insight:

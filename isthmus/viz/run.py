@@ -14,7 +14,9 @@ from isthmus import names
 from isthmus.kube import access, crds, slim, store, watch
 from isthmus.kube import client as kube
 from isthmus.serve import plane, runtime, topics, web
-from isthmus.viz import api, asker, door, insight, prometheus, world
+from isthmus.viz import api, door, insight
+from isthmus.viz.ask import asker, prometheus
+from isthmus.viz.cluster import world
 
 GRPC_PORT, HTTP_PORT, ADMIN_PORT = 8085, 8087, 9995
 URL = f"http://prometheus.{names.VIZ_NS}.svc.{names.CLUSTER_DOMAIN}:9090"

@@ -22,7 +22,8 @@ from isthmus.install import trust
 from isthmus.kube import client as kube
 from isthmus.lab import layout
 from isthmus.tap import client as streams
-from isthmus.tap import events, resource
+from isthmus.tap.ask import resource
+from isthmus.tap.tell import events
 from tests.api import plane
 
 HERE = pathlib.Path(__file__).parent

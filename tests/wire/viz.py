@@ -15,7 +15,9 @@ import msgspec
 
 from isthmus.kube import crds, slim
 from isthmus.serve import web
-from isthmus.viz import api, asker, door, insight, prometheus, run, world
+from isthmus.viz import api, door, insight, run
+from isthmus.viz.ask import asker, prometheus
+from isthmus.viz.cluster import world
 
 
 def read(file: pathlib.Path) -> world.World:

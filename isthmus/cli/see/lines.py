@@ -7,7 +7,7 @@ A line is Linkerd's: `req id=0:1 proxy=out src=... dst=... tls=true :method=GET 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 WIDE = ("pod", "namespace", "deployment", "statefulset", "daemonset", "service", "target_cluster", "target_service")
 

@@ -20,7 +20,7 @@ from isthmus.cli.see import lines, openapi, seen, tapping
 from isthmus.destination import profiles
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.install import manifest
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 LONGEST = 600.0
 

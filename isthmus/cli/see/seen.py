@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 PATH = 1024
 ID = "{id}"

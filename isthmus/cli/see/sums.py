@@ -6,7 +6,7 @@ Never here: drawing. Limits: ROWS rows, the one seen longest ago goes; OPEN requ
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 ROWS = 1000
 OPEN = 10_000

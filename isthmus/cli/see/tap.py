@@ -19,7 +19,7 @@ import click
 from isthmus.cli import output
 from isthmus.cli.see import jsonpath, lines, tapping, waterfall
 from isthmus.errors import BadValue, IsthmusError
-from isthmus.tap import events, join
+from isthmus.tap.tell import events, join
 
 FORMS = ("lines", "wide", "json", "table")
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "HEAD", "TRACE")

@@ -19,7 +19,9 @@ from isthmus.errors import BadValue
 from isthmus.kube import access
 from isthmus.kube import client as kube
 from isthmus.tap import client as streams
-from isthmus.tap import events, join, resource, several
+from isthmus.tap import several
+from isthmus.tap.ask import resource
+from isthmus.tap.tell import events, join
 
 TICK = 0.2
 """Seconds between looks at what has been joined."""

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from isthmus.cli import output
 from isthmus.cli.see import lines, sums, tapping
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 REDRAW = 0.5
 KEYS = {"c": "count", "l": "last", "w": "worst", "b": "best", "s": "success", "p": "path"}

@@ -1,6 +1,6 @@
 """A journey drawn: a bar for each proxy's time, and where the rest went. In: a `Journey`. Out: lines. Pure.
 
-Never here: joining (see `isthmus.tap.join`). Limit: bars are as wide as the terminal leaves room, LEAST columns at least.
+Never here: joining (see `isthmus.tap.tell.join`). Limit: bars are as wide as the terminal leaves room, LEAST columns at least.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from isthmus.cli.see import lines
-from isthmus.tap import join
+from isthmus.tap.tell import join
 
 LEAST, MOST = 20, 80
 HOW = {

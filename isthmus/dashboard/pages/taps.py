@@ -12,7 +12,7 @@ import msgspec
 
 from isthmus.dashboard import shapes_more
 from isthmus.dashboard.pages import common
-from isthmus.tap import events, join
+from isthmus.tap.tell import events, join
 
 OPEN = 5000
 BATCH = 250

@@ -14,7 +14,8 @@ from isthmus import names
 from isthmus.install import core, objects, state, trust
 from isthmus.install.viz import plan as plans
 from isthmus.kube import client as kube
-from isthmus.tap import api, caller, run
+from isthmus.tap import api, run
+from isthmus.tap.ask import caller
 
 Doc = dict[str, Any]
 

@@ -8,7 +8,8 @@ import pytest
 from isthmus.cli import main
 from isthmus.cli.see import lines, sums, tap, tapping, top, waterfall
 from isthmus.errors import BadValue
-from isthmus.tap import events, resource
+from isthmus.tap.ask import resource
+from isthmus.tap.tell import events
 from tests.unit.tap import test_join as j
 
 WEB = events.Peer("10.0.0.2:80", {"pod": "web-1", "namespace": "shop", "deployment": "web", "tls": "true"})

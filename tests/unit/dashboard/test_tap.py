@@ -8,7 +8,7 @@ from isthmus.dashboard import tap
 from isthmus.dashboard.pages import taps
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.serve import latest
-from isthmus.tap import events, join
+from isthmus.tap.tell import events, join
 from tests.unit.dashboard import doubles
 from tests.unit.dashboard.test_live import told
 

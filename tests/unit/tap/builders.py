@@ -10,7 +10,7 @@ from isthmus import names
 from isthmus.rpc import net_pb2, tap_pb2
 from isthmus.rpc import viz_pb2 as viz
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import plan
+from isthmus.tap.ask import plan
 
 ON = {names.TAP_ENABLED: "true"}
 

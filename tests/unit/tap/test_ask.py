@@ -6,7 +6,8 @@ from google.protobuf.json_format import MessageToDict
 from isthmus import selector
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import frames, match, resource
+from isthmus.tap.ask import match, resource
+from isthmus.tap.tell import frames
 from tests.unit.tap import builders as b
 
 ROOT = "/apis/tap.linkerd.io/v1alpha1/watch/namespaces"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from isthmus.tap import caller, resource
+from isthmus.tap.ask import caller, resource
 
 DATA = {
     "requestheader-client-ca-file": "PEM",

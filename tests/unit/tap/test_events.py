@@ -7,7 +7,8 @@ import pytest
 
 from isthmus.rpc import tap_pb2
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import frames, labels, outbox, run, window
+from isthmus.tap import run, window
+from isthmus.tap.tell import frames, labels, outbox
 from tests.unit.tap import builders as b
 
 SEEN_BY, OTHER = b.pod("web-1"), b.pod("db-0", "10.0.0.2", owner=("statefulset", "db"))

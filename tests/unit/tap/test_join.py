@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from isthmus.tap import events, join
+from isthmus.tap.tell import events, join
 
 CLIENT, GATEWAY, SERVER = "client.shop.id", "gateway.mc.id", "web.shop.id"
 

@@ -3,7 +3,8 @@
 import pytest
 
 from isthmus import names
-from isthmus.tap import match, plan, world
+from isthmus.tap import world
+from isthmus.tap.ask import match, plan
 from tests.unit.tap import builders as b
 
 

@@ -7,7 +7,9 @@ from isthmus import names
 from isthmus.rpc import tap_pb2
 from isthmus.rpc import viz_tap_pb2 as api
 from isthmus.serve import grpc
-from isthmus.tap import frames, match, plan, stream, world
+from isthmus.tap import stream, world
+from isthmus.tap.ask import match, plan
+from isthmus.tap.tell import frames
 from tests.unit.tap import builders as b
 
 

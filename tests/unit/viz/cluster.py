@@ -4,7 +4,7 @@ from lightkube.models.meta_v1 import OwnerReference
 
 from isthmus import names
 from isthmus.kube import slim
-from isthmus.viz import world
+from isthmus.viz.cluster import world
 
 
 def meta(name, namespace="shop", labels=None, owner=None, notes=None) -> slim.Meta:

@@ -1,6 +1,6 @@
 """Samples in short words."""
 
-from isthmus.viz import samples
+from isthmus.viz.ask import samples
 
 
 def row(value, **labels) -> samples.Row:

@@ -1,6 +1,6 @@
 """Sets of questions: asked as one, told apart by a label."""
 
-from isthmus.viz import asker, query, samples, window
+from isthmus.viz.ask import asker, query, samples, window
 from tests.unit.viz.rows import row
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.viz import golden
+from isthmus.viz.answer import golden
 from tests.unit.viz.rows import buckets, row
 
 

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from isthmus.errors import IsthmusError, Unreachable
-from isthmus.viz import prometheus
+from isthmus.viz.ask import prometheus
 
 FINE = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "2"]}]}}
 

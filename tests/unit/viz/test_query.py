@@ -2,7 +2,7 @@
 
 import pytest
 
-from isthmus.viz import query as q
+from isthmus.viz.ask import query as q
 
 WEB = q.Select(
     "response_total", (q.equal("direction", "inbound"), q.equal("namespace", "shop")), ("namespace",), "workload"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from isthmus.errors import IsthmusError
-from isthmus.viz import samples
+from isthmus.viz.ask import samples
 
 
 def body(result, kind="vector", **more) -> bytes:

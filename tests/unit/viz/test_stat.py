@@ -6,7 +6,8 @@ from isthmus import names
 from isthmus.kube import slim
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve.refusal import Refused
-from isthmus.viz import query, resolve, stat, window
+from isthmus.viz.answer import resolve, stat
+from isthmus.viz.ask import query, window
 from tests.unit.viz import cluster as c
 from tests.unit.viz.rows import row
 

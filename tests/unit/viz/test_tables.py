@@ -6,7 +6,8 @@ from isthmus import names
 from isthmus.kube import crds
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve.refusal import Refused
-from isthmus.viz import authz, edges, gateways, graph, outbound, query, resolve, routes, series, window
+from isthmus.viz.answer import authz, edges, gateways, graph, outbound, resolve, routes, series
+from isthmus.viz.ask import query, window
 from tests.unit.viz import cluster as c
 from tests.unit.viz.rows import buckets, line, row
 

@@ -2,7 +2,7 @@
 
 import json
 
-from isthmus.viz import targets
+from isthmus.viz.cluster import targets
 from tests.unit.viz import cluster as c
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from isthmus.serve.refusal import Refused
-from isthmus.viz import window
+from isthmus.viz.ask import window
 
 
 @pytest.mark.parametrize(

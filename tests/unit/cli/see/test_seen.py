@@ -12,7 +12,7 @@ from isthmus.cli import main
 from isthmus.cli.see import profile, seen
 from isthmus.destination import profiles
 from isthmus.install import manifest
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 CAME = events.Event(
     events.REQUEST,

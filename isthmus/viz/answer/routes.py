@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from isthmus import names
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve.refusal import Refused
-from isthmus.viz import authz, golden, outbound, query, resolve, samples, window, world
+from isthmus.viz.answer import authz, golden, outbound, resolve
+from isthmus.viz.ask import query, samples, window
+from isthmus.viz.cluster import world
 
 DEFAULT = "[DEFAULT]"
 """Requests that no route of a profile matched, by Linkerd's word."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from isthmus.rpc import insight_pb2 as insight
 from isthmus.rpc import viz_pb2 as pb
-from isthmus.viz import samples
+from isthmus.viz.ask import samples
 
 K = TypeVar("K", bound=Hashable)
 Key = Callable[[samples.Row], K | None]

@@ -12,7 +12,7 @@ from isthmus.rpc import tap_pb2
 from isthmus.rpc import viz_net_pb2 as net
 from isthmus.rpc import viz_pb2 as viz
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import plan
+from isthmus.tap.ask import plan
 
 SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 REDACTED = "[redacted]"

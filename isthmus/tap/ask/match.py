@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from isthmus.errors import BadValue
 from isthmus.rpc import http_types_pb2, tap_pb2
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import resource
+from isthmus.tap.ask import resource
 
 PARTS = 128
 MAX_RPS = 10_000.0

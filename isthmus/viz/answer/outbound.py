@@ -10,7 +10,9 @@ from typing import Any, cast
 
 from isthmus import names
 from isthmus.rpc import insight_pb2 as insight
-from isthmus.viz import golden, query, resolve, samples, world
+from isthmus.viz.answer import golden, resolve
+from isthmus.viz.ask import query, samples
+from isthmus.viz.cluster import world
 
 PROTOCOLS = ("http", "grpc")
 _PARENT = ("parent_kind", "parent_namespace", "parent_name", "parent_port")

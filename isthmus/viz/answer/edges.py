@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from isthmus import names
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve.refusal import Refused
-from isthmus.viz import kinds, query, resolve, samples, stat, world
+from isthmus.viz.answer import resolve, stat
+from isthmus.viz.ask import query, samples
+from isthmus.viz.cluster import kinds, world
 
 _KEPT = ("dst_namespace", "dst_service", "dst_target_cluster", "server_id", "no_tls_reason")
 _KINDS = (*kinds.OWNERS, "pod", "namespace")

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from isthmus import names
 from isthmus.rpc import insight_pb2 as insight
-from isthmus.viz import golden, kinds, query, samples, stat, world
+from isthmus.viz.answer import golden, stat
+from isthmus.viz.ask import query, samples
+from isthmus.viz.cluster import kinds, world
 
 NODES, EDGES = 5_000, 10_000
 OWNERS = {"k8s_job" if word == "job" else word: word for word in kinds.OWNERS}

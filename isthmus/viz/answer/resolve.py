@@ -12,7 +12,8 @@ from isthmus.errors import BadValue
 from isthmus.rpc import insight_pb2 as insight
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve.refusal import Refused
-from isthmus.viz import kinds, query, samples, world
+from isthmus.viz.ask import query, samples
+from isthmus.viz.cluster import kinds, world
 
 NAMES = 500
 TEXT = 253

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from isthmus.tap import resource
+from isthmus.tap.ask import resource
 
 REVIEW = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 CONFIG = "extension-apiserver-authentication"

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import httpx2
 
 from isthmus.errors import IsthmusError, Unreachable
-from isthmus.viz import samples
+from isthmus.viz.ask import samples
 
 SECONDS = 8.0
 AT_ONCE = 12

@@ -11,7 +11,7 @@ from typing import Any
 
 from isthmus import names, workload
 from isthmus.kube import crds, slim
-from isthmus.viz import facts
+from isthmus.viz.cluster import facts
 
 Ref = tuple[str, names.Key]
 """A kind's word, and the object."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus.rpc import viz_pb2 as viz
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import labels
+from isthmus.tap.tell import labels
 
 REQUEST, RESPONSE, END, NOTICE = "req", "rsp", "end", "notice"
 _WORDS = {"request_init": REQUEST, "response_init": RESPONSE, "response_end": END}

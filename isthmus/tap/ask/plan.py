@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lightkube.models import core_v1
 
 from isthmus import names, selector, workload
-from isthmus.tap import match, resource
+from isthmus.tap.ask import match, resource
 
 PODS = 200
 SENTENCES = 5

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 
 from isthmus.rpc import viz_tap_pb2 as api
-from isthmus.tap import frames
+from isthmus.tap.tell import frames
 
 ROOM = 2000
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from isthmus import names
 from isthmus.rpc import insight_pb2 as insight
 from isthmus.rpc import viz_pb2 as pb
-from isthmus.viz import golden, query, resolve, samples, stat, window
+from isthmus.viz.answer import golden, resolve, stat
+from isthmus.viz.ask import query, samples, window
 
 _ROUTE = ("route_kind", "route_name")
 _AUTHZ = ("authz_kind", "authz_name")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from isthmus.viz import query, samples, window
+from isthmus.viz.ask import query, samples, window
 
 LOOK = 15.0
 MARK = "asked"

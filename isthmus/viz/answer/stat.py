@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from isthmus import names
 from isthmus.rpc import viz_pb2 as pb
 from isthmus.serve.refusal import Refused
-from isthmus.viz import facts, golden, kinds, query, resolve, samples, window, world
+from isthmus.viz.answer import golden, resolve
+from isthmus.viz.ask import query, samples, window
+from isthmus.viz.cluster import facts, kinds, world
 
 INBOUND, OUTBOUND = query.equal("direction", "inbound"), query.equal("direction", "outbound")
 _CALLED = ("service", "authority")

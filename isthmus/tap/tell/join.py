@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from isthmus.tap import events
+from isthmus.tap.tell import events
 
 HOPS = 8
 POOL = 20_000

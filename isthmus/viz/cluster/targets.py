@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from isthmus.viz import facts
+from isthmus.viz.cluster import facts
 
 _META = "__meta_kubernetes_"
 _KEPT = "linkerd.io/"

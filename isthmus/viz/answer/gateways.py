@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from isthmus import names
 from isthmus.rpc import insight_pb2 as insight
 from isthmus.rpc import viz_pb2 as pb
-from isthmus.viz import golden, query, samples, world
+from isthmus.viz.answer import golden
+from isthmus.viz.ask import query, samples
+from isthmus.viz.cluster import world
 
 CLUSTER = "target_cluster_name"
 GATEWAY = names.Key(names.MULTICLUSTER_NS, "linkerd-gateway")

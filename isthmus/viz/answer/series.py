@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from isthmus import names
 from isthmus.rpc import insight_pb2 as insight
-from isthmus.viz import golden, query, resolve, samples, stat, world
+from isthmus.viz.answer import golden, resolve, stat
+from isthmus.viz.ask import query, samples
+from isthmus.viz.cluster import world
 
 LATENCIES = 40
 SERIES = 2_000
