@@ -6,7 +6,7 @@ import json
 import pytest
 
 from isthmus.cli import main
-from isthmus.cli.see import lines, sums, tap, tapping, top, waterfall
+from isthmus.cli.live import lines, sums, tap, tapping, top, waterfall
 from isthmus.errors import BadValue
 from isthmus.tap.ask import resource
 from isthmus.tap.tell import events

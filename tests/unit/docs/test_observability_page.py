@@ -6,7 +6,8 @@ import click
 import pytest
 
 from isthmus.cli import main
-from isthmus.cli.see import authz, edges, gateways, pods, routes, stat, sums, top, traffic
+from isthmus.cli.live import sums, top
+from isthmus.cli.see import authz, edges, gateways, pods, routes, stat, traffic
 from isthmus.cli.viz import flags, resources, table
 from tests.unit.docs.page import tool
 

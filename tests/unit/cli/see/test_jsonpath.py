@@ -2,7 +2,7 @@
 
 import pytest
 
-from isthmus.cli.see import jsonpath
+from isthmus.cli.live import jsonpath
 from isthmus.errors import BadValue
 
 EVENT = {

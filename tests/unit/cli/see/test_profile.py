@@ -7,7 +7,7 @@ import yaml
 
 from isthmus import names
 from isthmus.cli import main
-from isthmus.cli.see import openapi
+from isthmus.cli.live import openapi
 from isthmus.destination import profiles
 from isthmus.errors import BadValue
 

@@ -9,7 +9,8 @@ import yaml
 
 from isthmus import names
 from isthmus.cli import main
-from isthmus.cli.see import profile, seen
+from isthmus.cli.live import profile
+from isthmus.cli.see import seen
 from isthmus.destination import profiles
 from isthmus.install import manifest
 from isthmus.tap.tell import events

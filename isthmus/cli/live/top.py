@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isthmus.cli import output
-from isthmus.cli.see import lines, sums, tapping
+from isthmus.cli.live import lines, sums, tapping
 from isthmus.tap.tell import events
 
 REDRAW = 0.5

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from isthmus.cli import output
-from isthmus.cli.see import jsonpath, lines, tapping, waterfall
+from isthmus.cli.live import jsonpath, lines, tapping, waterfall
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.tap.tell import events, join
 

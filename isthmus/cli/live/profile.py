@@ -16,7 +16,8 @@ import click
 from isthmus import names, units
 from isthmus.cli import output
 from isthmus.cli import scope as scopes
-from isthmus.cli.see import lines, openapi, seen, tapping
+from isthmus.cli.live import lines, openapi, tapping
+from isthmus.cli.see import seen
 from isthmus.destination import profiles
 from isthmus.errors import BadValue, IsthmusError
 from isthmus.install import manifest

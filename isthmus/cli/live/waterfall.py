@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from isthmus.cli.see import lines
+from isthmus.cli.live import lines
 from isthmus.tap.tell import join
 
 LEAST, MOST = 20, 80
