@@ -260,7 +260,7 @@ def test_routes_of_a_profile(metrics: Metrics) -> None:
 
 @pytest.mark.parametrize("kind, ends", [("authority", {}), ("service", {}), ("deployment", ("service", "health"))])
 def test_grpc_fails_by_its_status(metrics: Metrics, kind: str, ends: Any) -> None:
-    more = {"to_resource": pb.Resource(namespace="default", type=ends[0], name=ends[1])} if ends else {}
+    more: dict[str, Any] = {"to_resource": pb.Resource(namespace="default", type=ends[0], name=ends[1])} if ends else {}
     name = {"authority": "health.default.svc.cluster.local:50051", "service": "health", "deployment": "client"}[kind]
     stats = metrics.stat(kind, **more)[name].stats
     assert near(stats.success_count, BY_STATUS["0"] + BY_STATUS["5"])
