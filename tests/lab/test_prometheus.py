@@ -26,6 +26,7 @@ def query(expr: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def east(client: mesh.Inside) -> None:
     mesh.isthmus("viz", "install", "--apply", "--context", "east")
+    mesh.split(50, 50)  # an earlier story may have sent all of it to one side
 
 
 def test_every_rule_is_evaluated(east: None) -> None:
