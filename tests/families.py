@@ -21,7 +21,7 @@ from isthmus.inject import api as inject
 from isthmus.install.prometheus import files
 from isthmus.multicluster.shell import meters
 from isthmus.policy import run as policy
-from isthmus.serve import web
+from isthmus.serve import https
 
 ROOT = pathlib.Path(__file__).parents[1]
 OWNERS = frozenset({"deployment", "statefulset", "daemonset", "replicaset", "replicationcontroller", "k8s_job"})
@@ -108,7 +108,7 @@ def planes() -> Families:
     identity_api.Identity(unused, unused, unused, now=unused, serial=unused, tell=unused, registry=registry)
     destination.measure(registry, unused, unused, unused, ())
     policy._measure(registry, unused, unused, ())
-    web.measure(registry, unused)
+    https.measure(registry, unused)
     process = prometheus_client.CollectorRegistry()
     prometheus_client.ProcessCollector(registry=process)
     return of(registry) | {sample.name: frozenset() for family in process.collect() for sample in family.samples}

@@ -20,7 +20,7 @@ from isthmus.inject import api
 from isthmus.inject import mesh as meshes
 from isthmus.kube import access, store, watch
 from isthmus.kube import client as kube
-from isthmus.serve import runtime, web
+from isthmus.serve import https, runtime
 
 ADMIN_PORT = 9995
 LINGER = 3.0
@@ -76,7 +76,7 @@ async def _start(process: runtime.Runtime, options: Options, client: kube.Client
     app = api.application(lambda: known.mesh, annotations, api.Meters(process.registry), process.log)
     process.closing(lambda: asyncio.sleep(LINGER))
     folder = pathlib.Path(options.tls_dir)
-    process.spawn(web.serve(app, names.WEBHOOK_PORT, folder, process.log, registry=process.registry), name="webhook")
+    process.spawn(https.serve(app, names.WEBHOOK_PORT, folder, process.log, registry=process.registry), name="webhook")
 
 
 class Known:

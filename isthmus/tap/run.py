@@ -18,7 +18,7 @@ from isthmus import names, units
 from isthmus.errors import IsthmusError
 from isthmus.kube import access, store, watch
 from isthmus.kube import client as kube
-from isthmus.serve import plane, runtime, topics, web
+from isthmus.serve import https, plane, runtime, topics
 from isthmus.tap import api, stream, world
 from isthmus.tap.ask import caller, match
 
@@ -108,7 +108,7 @@ async def wire(process: runtime.Runtime, options: Options, client: kube.Client) 
         await plane.synced((pods, services))
         await front.known.wait()
         process.log.info("serving", port=options.port, allowed=list(front.trust.allowed))
-        await web.serve(
+        await https.serve(
             app,
             options.port,
             folder,

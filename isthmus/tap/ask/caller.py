@@ -3,7 +3,7 @@
 A request is the API server's only when its certificate is signed by the authority that ConfigMap extension-apiserver-authentication names,
 and carries one of its allowed names. With no allowed name nobody is let in: a cluster's client certificates may be signed by that same
 authority, and any holder of one could say it is anybody.
-Never here: TLS (see `serve.web`), the question to the API server (see `api`).
+Never here: TLS (see `serve.https`), the question to the API server (see `api`).
 """
 
 import json

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from isthmus import logs
 from isthmus.errors import IsthmusError
-from isthmus.serve import web
+from isthmus.serve import https, web
 
 CA = trustme.CA()
 
@@ -57,7 +57,7 @@ async def port(tmp_path: pathlib.Path) -> AsyncIterator[int]:
     write(tmp_path)
     app: Any = Starlette(routes=[Route("/", hello)])
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(web.serve(app, free, tmp_path, logs.get(), host="127.0.0.1"))
+        serving = group.create_task(https.serve(app, free, tmp_path, logs.get(), host="127.0.0.1"))
         async with asyncio.timeout(10):
             while True:
                 try:
@@ -87,8 +87,8 @@ async def test_a_bad_pair_leaves_the_old_one(port: int, tmp_path: pathlib.Path) 
 
 def test_how_long_a_pair_lasts_is_measured(tmp_path: pathlib.Path) -> None:
     write(tmp_path)
-    kept, registry = web.Certificate(tmp_path), prometheus_client.CollectorRegistry()
-    web.measure(registry, kept.ttl)
+    kept, registry = https.Certificate(tmp_path), prometheus_client.CollectorRegistry()
+    https.measure(registry, kept.ttl)
     days = (registry.get_sample_value("serving_cert_ttl_seconds") or 0.0) / 86400
     ends = x509.load_pem_x509_certificate((tmp_path / "tls.crt").read_bytes()).not_valid_after_utc
     assert days == pytest.approx((ends - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1), abs=0.001)
@@ -98,7 +98,7 @@ def test_how_long_a_pair_lasts_is_measured(tmp_path: pathlib.Path) -> None:
 
 def test_no_pair_at_the_start_is_a_sentence(tmp_path: pathlib.Path) -> None:
     with pytest.raises(IsthmusError, match="cannot be used"):
-        web.Certificate(tmp_path)
+        https.Certificate(tmp_path)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ async def peers(tmp_path: pathlib.Path) -> AsyncIterator[Peers]:
         made.port = int(probe.getsockname()[1])
     write(tmp_path)
     app: Any = Starlette(routes=[Route("/", who)])
-    serving = web.serve(app, made.port, tmp_path, logs.get(), host="127.0.0.1", authorities=made.pem)
+    serving = https.serve(app, made.port, tmp_path, logs.get(), host="127.0.0.1", authorities=made.pem)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serving)
         async with asyncio.timeout(10):
