@@ -64,6 +64,12 @@ def churn(ground: pods.Pods, state: world.State, running: subprocess.Popen[str])
     return seen
 
 
+def reasons(page: str) -> list[str]:
+    """What a proxy counted of errors."""
+    lines = [line for line in page.splitlines() if "_errors_total{" in line or 'error="' in line]
+    return [line for line in lines if not line.endswith(" 0") and 'error=""' not in line]
+
+
 def main() -> None:
     """Stand, load, tell, take down."""
     parser = argparse.ArgumentParser(prog="bench.soak")
@@ -79,6 +85,8 @@ def main() -> None:
         seen = churn(ground, state, running)
         said = json.loads(running.communicate(timeout=30)[0])
         print(f"requests by status: {said['RetCodes']}; {said['ActualQPS']:.0f}/s")
+        for name, pod in ground.pods.items():
+            print("\n".join(f"{name}: {line}" for line in reasons(pod.admin("/metrics")[1])))
         for name, values in seen.items():
             early, late = values[len(values) // 10 : len(values) // 2], values[len(values) // 2 :]
             print(f"{name}: RSS first half at most {max(early):.1f}, second half at most {max(late):.1f} MiB")
