@@ -125,6 +125,24 @@ fn endpoints_that_leave_finish_what_they_have() {
 }
 
 #[test]
+fn an_endpoint_that_leaves_as_its_link_comes_up_costs_nobody() {
+    let mut world = pair(3);
+    let clients = [0; 8].map(|_| world.connect(0, "10.1.0.1:80"));
+    for client in clients {
+        world.write(client, ASK);
+    }
+    world.listen("10.0.0.3:8080");
+    world.woken = Some(Tell::Endpoints(PathId(1), endpoints(&[plain("10.0.0.3:8080")])));
+    world.run();
+    while let Some(app) = world.accept("10.0.0.3:8080") {
+        world.write(app, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        world.run();
+    }
+    assert!(world.woken.is_none());
+    assert_eq!(clients.map(|client| world.text(client).ends_with("ok")), [true; 8]);
+}
+
+#[test]
 fn a_new_certificate_leaves_connections_alone() {
     let mut world = pair(4);
     let client = world.connect(0, "10.1.0.1:80");

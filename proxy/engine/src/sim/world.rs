@@ -137,6 +137,8 @@ pub(crate) struct World {
     pub(crate) ports: HashMap<u16, Arc<inbound::Server>>,
     /// Lines for the log.
     pub(crate) said: Vec<Box<str>>,
+    /// Told to the first proxy in the very turn in which it wakes requests that waited.
+    pub(crate) woken: Option<Tell>,
     /// Where test servers listen, and who came.
     servers: HashMap<SocketAddr, VecDeque<End>>,
     /// Where nothing answers at all.
@@ -156,6 +158,7 @@ impl World {
             paths: HashMap::new(),
             ports: HashMap::new(),
             said: Vec::new(),
+            woken: None,
             servers: HashMap::new(),
             holes: HashSet::new(),
             proxies: HashMap::new(),
@@ -303,6 +306,12 @@ impl World {
             moved |= self.answer(node);
             moved |= self.arrive(node);
             let engine = &mut self.nodes[node].engine;
+            if node == 0
+                && !engine.io.retry.is_empty()
+                && let Some(tell) = self.woken.take()
+            {
+                engine.told(tell);
+            }
             engine.settle(&mut Port(&mut self.air, node));
             for (node, key, to) in std::mem::take(&mut self.air.dials) {
                 moved = true;

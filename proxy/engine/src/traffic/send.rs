@@ -165,6 +165,7 @@ impl Engine {
         // Not before its backoff is over: it may still be in a list it waited in before.
         let due = |x: &&mut Exchange| x.deadlines.again == 0;
         let Some(waiting) = self.exchanges.get_mut(ex).filter(due).and_then(|x| x.waiting.take()) else { return };
+        self.leave_retired(ex);
         let outcome = self.route(ex, &waiting.head.view(), waiting.upgrade.as_deref());
         match outcome {
             Outcome::Sent => {
@@ -180,6 +181,14 @@ impl Engine {
                 self.keep_waited(ex, *waiting);
                 self.fail(ex, &fault);
             }
+        }
+    }
+
+    /// The endpoint may have been retired in the turn that woke the exchange: another is picked.
+    fn leave_retired(&mut self, ex: Key<Exchange>) {
+        let at = self.exchanges.get(ex).map_or(Key::NONE, |x| x.endpoint);
+        if !at.is_none() && self.routes.endpoints.get(at).is_none_or(|endpoint| endpoint.retired) {
+            self.unpick(ex, false);
         }
     }
 
