@@ -36,3 +36,7 @@ class Unreachable(IsthmusError):
 
     def __init__(self, sentence: str, *, hint: str = "") -> None:
         super().__init__(sentence, hint=hint, code=3)
+
+
+class Cut(Unreachable):
+    """A stream that was open ended before its time."""

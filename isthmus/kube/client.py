@@ -18,7 +18,7 @@ from lightkube.core import decoders
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.types import PatchType
 
-from isthmus.errors import BadValue, IsthmusError, Unreachable
+from isthmus.errors import BadValue, Cut, IsthmusError, Unreachable
 from isthmus.kube import access, credentials, paths, store
 
 R = TypeVar("R", bound=store.Object)
@@ -197,7 +197,7 @@ class Client:
         Nothing is said while nothing happens, so there is no limit on silence; the connection has ten seconds to come about.
 
         Raises:
-            ApiError: refused. Unreachable: the road broke.
+            ApiError: refused. Unreachable: nobody answers. Cut: the open stream broke.
         """
         limit = httpx2.Timeout(10.0, read=None)
         with self._told():
@@ -206,8 +206,9 @@ class Client:
                     data = await answer.aread()
                     sentence = read(answer.status_code, answer.headers, data)
                     raise ApiError(answer.status_code, "", sentence) if sentence else refusal(answer.status_code, data)
-                async for part in answer.aiter_raw():
-                    yield part
+                with self._told(Cut):
+                    async for part in answer.aiter_raw():
+                        yield part
 
     async def get_dict(self, doc: Doc) -> Doc | None:
         """What is stored of the object a document names, or None when there is none, or no such kind."""
@@ -327,7 +328,7 @@ class Client:
         return answer.content
 
     @contextlib.contextmanager
-    def _told(self) -> Generator[None]:
+    def _told(self, kind: type[Unreachable] = Unreachable) -> Generator[None]:
         """Turn the library's errors into ours."""
         where = f"cluster {self.access.context!r}"
         hint = (
@@ -336,9 +337,9 @@ class Client:
         try:
             yield
         except httpx2.TimeoutException as error:
-            raise Unreachable(f"{where} did not answer in time ({type(error).__name__})", hint=hint) from error
+            raise kind(f"{where} did not answer in time ({type(error).__name__})", hint=hint) from error
         except (httpx2.HTTPError, httpx2.StreamError, ssl.SSLError, OSError) as error:
-            raise Unreachable(f"{where} does not answer: {error or type(error).__name__}", hint=hint) from error
+            raise kind(f"{where} does not answer: {error or type(error).__name__}", hint=hint) from error
 
 
 def refusal(status: int, body: bytes) -> ApiError:

@@ -1,7 +1,7 @@
 """Taps of several clusters as one stream. In: clients, wishes. Out: events in the order in which they come.
 
-A stream that ends or breaks is a sentence among the events, and does not end the others; when all have ended, that is an error, as nobody
-asks for an end but by leaving.
+A stream that is cut is opened again, as often as AGAIN has pauses. One that ends or breaks is a sentence among the events, and does not end
+the others; when all have ended, that is an error, as nobody asks for an end but by leaving.
 Never here: matching events of one request (see `join`). Limit: ROOM events wait for the reader; then the tap services wait and drop.
 """
 
@@ -10,12 +10,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from isthmus.errors import IsthmusError
+from isthmus.errors import Cut, IsthmusError
 from isthmus.kube import client as kube
 from isthmus.tap import client as streams
 from isthmus.tap.tell import events
 
 ROOM = 1000
+AGAIN = (0.2, 1.0, 5.0)
+"""Seconds before each further try of a stream that was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +30,41 @@ class Source:
     quiet: bool = False
 
 
-async def follow(sources: Sequence[Source]) -> AsyncGenerator[tuple[Source, events.Event]]:
+async def follow(
+    sources: Sequence[Source], again: Sequence[float] = AGAIN
+) -> AsyncGenerator[tuple[Source, events.Event]]:
     """Events of all.
 
     Raises:
         IsthmusError: every stream was refused, or has ended; with several, each one's sentence.
     """
-    async with aclosing(ticking(sources, None)) as stream:
+    async with aclosing(ticking(sources, None, again)) as stream:
         async for one in stream:
             if one is not None:
                 yield one
 
 
-async def ticking(sources: Sequence[Source], tick: float | None) -> AsyncGenerator[tuple[Source, events.Event] | None]:
+async def ticking(
+    sources: Sequence[Source], tick: float | None, again: Sequence[float] = AGAIN
+) -> AsyncGenerator[tuple[Source, events.Event] | None]:
     """The same, and None whenever nothing came for `tick` seconds."""
     queue: asyncio.Queue[tuple[Source, events.Event | IsthmusError | None]] = asyncio.Queue(ROOM)
 
+    async def read(source: Source) -> None:
+        async for event in streams.open_(source.client, source.wish, cluster=source.cluster):
+            await queue.put((source, event))
+        await queue.put((source, None))
+
     async def one(source: Source) -> None:
         try:
-            async for event in streams.open_(source.client, source.wish, cluster=source.cluster):
-                await queue.put((source, event))
-            await queue.put((source, None))
+            for pause in again:
+                try:
+                    return await read(source)
+                except Cut as cut:
+                    said = f"{cut.sentence}; it is tapped again, what went by meanwhile is missing"
+                    await queue.put((source, events.Event(events.NOTICE, source.cluster, sentence=said)))
+                    await asyncio.sleep(pause)
+            await read(source)
         except IsthmusError as error:
             await queue.put((source, error))
         except Exception as error:

@@ -9,7 +9,7 @@ import pytest
 from lightkube.models.meta_v1 import ManagedFieldsEntry, ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod
 
-from isthmus.errors import IsthmusError, Unreachable
+from isthmus.errors import Cut, IsthmusError, Unreachable
 from isthmus.kube import client, crds, paths
 from tests.unit.kube import memory
 
@@ -226,6 +226,16 @@ async def test_documents_of_other_kinds_are_looked_up_once() -> None:
         assert await speaker.delete_dict(doc)
     path = "/apis/x.test/v1/namespaces/ns/foos/a"
     assert asked == ["GET /apis/x.test/v1", f"PATCH {path}", f"DELETE {path}"]
+
+
+async def test_an_open_stream_that_breaks_is_cut() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a part"
+        raise httpx2.RemoteProtocolError("incomplete chunked read")
+
+    async with memory.speak(httpx2.MockTransport(lambda _: httpx2.Response(200, content=body()))) as speaker:
+        with pytest.raises(Cut, match="incomplete chunked read"):
+            _ = [part async for part in speaker.stream("/apis/x", b"", {}, read=lambda *_: "")]
 
 
 async def test_a_kind_nobody_knows() -> None:

@@ -84,7 +84,8 @@ impl<'a> Backends<'a> {
         self.balance(authority, meta, LOAD, wait)
     }
 
-    pub(super) fn read(&mut self, from: Option<&api::Backend>) -> u16 {
+    /// `instead`: what its reference answers to every request, which is why a backend may be of no kind.
+    pub(super) fn read(&mut self, from: Option<&api::Backend>, instead: Option<(u16, &str)>) -> u16 {
         use api::backend::Kind;
         let about = meta(from.and_then(|b| b.metadata.as_ref()));
         let queue = from.and_then(|b| b.queue.as_ref());
@@ -108,7 +109,10 @@ impl<'a> Backends<'a> {
                     _ => broken("a discovery of a kind we do not know"),
                 }
             }
-            None => broken("of a kind we do not know"),
+            None => match instead {
+                Some((status, message)) => BackendKind::Broken(status, message.into()),
+                None => broken("of a kind we do not know"),
+            },
         };
         self.push(kind, about, failfast, capacity)
     }

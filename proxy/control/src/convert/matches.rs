@@ -9,7 +9,7 @@ use table::outbound::{Filter, HeaderEdits, HostMatch, PathMatch, Pattern, Reques
 pub(super) type Parsed<T> = Result<T, String>;
 
 /// Parts per million that mean: always.
-const ALWAYS: u32 = 1_000_000;
+pub(super) const ALWAYS: u32 = 1_000_000;
 
 /// An anchored pattern.
 pub(super) fn pattern(text: &str) -> Parsed<Pattern> {

@@ -1,7 +1,7 @@
 //! Distributions: the four kinds of route carry four types of one shape, read here by one function.
 
 use super::backends::Backends;
-use super::matches::{self, Parsed};
+use super::matches::{self, ALWAYS, Parsed};
 use linkerd2_proxy_api::outbound as api;
 use table::outbound::{Arm, Filter, Refusal, Split};
 
@@ -40,9 +40,17 @@ pub(super) fn split<D: Distribution>(backends: &mut Backends<'_>, from: Option<&
 }
 
 fn arm<R: Reference>(backends: &mut Backends<'_>, from: Option<&R>, weight: u32) -> Parsed<Arm> {
-    let backend = backends.read(from.and_then(R::backend));
     let filters = from.map(R::filters).transpose()?.unwrap_or_default();
+    let backend = backends.read(from.and_then(R::backend), filters.iter().find_map(always));
     Ok(Arm { weight, backend, filters })
+}
+
+/// What a filter answers to every request, as an HTTP status and a sentence.
+fn always(filter: &Filter) -> Option<(u16, &str)> {
+    match filter {
+        Filter::Fail { status, grpc, message, ratio: ALWAYS } => Some((if *grpc { 503 } else { *status }, message)),
+        _ => None,
+    }
 }
 
 macro_rules! distributions {

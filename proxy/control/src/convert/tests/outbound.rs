@@ -101,6 +101,20 @@ fn what_cannot_be_read_fails_instead_of_falling_through() {
         let t = rule(api::http_route::Rule { backends: distribution, ..Default::default() });
         assert!(matches!(&t.backends[0].kind, BackendKind::Broken(500, _)), "{:?}", t.backends);
     }
+    let injector = api::http_route::filter::Kind::FailureInjector;
+    let why = injector(http_route::HttpFailureInjector { status: 500, message: "no such Service".into(), ratio: None });
+    let mut told = first(api::Backend { kind: None, ..balancer(HERE) });
+    if let Some(api::http_route::distribution::Kind::FirstAvailable(first)) =
+        told.as_mut().and_then(|d| d.kind.as_mut())
+    {
+        first.backends[0].filters.push(api::http_route::Filter { kind: Some(why) });
+    }
+    let t = rule(api::http_route::Rule { backends: told, ..Default::default() });
+    assert!(
+        matches!(&t.backends[0].kind, BackendKind::Broken(500, m) if &**m == "no such Service"),
+        "{:?}",
+        t.backends
+    );
     let nothing = api::OutboundPolicy { protocol: None, metadata: None };
     assert!(matches!(merged(Slot::Is(nothing), Slot::Absent).0.protocol, Protocol::Refuse(_)));
 }
