@@ -244,6 +244,7 @@ class Pods:
         run("ip", "-n", self.ops, "link", "add", "br0", "type", "bridge")
         run("ip", "-n", self.ops, "addr", "add", f"{world.BRIDGE}/24", "dev", "br0")
         run("ip", "-n", self.ops, "link", "set", "br0", "up")
+        self._plain_bridge()
         # The tests' own process is the kubelet: it reaches the pods through a pair into the bridge, without rules.
         run("ip", "link", "add", self._wire("host"), "type", "veth", "peer", "name", "host", "netns", self.ops)
         run("ip", "-n", self.ops, "link", "set", "host", "master", "br0", "up")
@@ -251,6 +252,12 @@ class Pods:
         run("ip", "link", "set", self._wire("host"), "up")
         for name in names:
             self.pods[name] = self._pod(name)
+
+    def _plain_bridge(self) -> None:
+        """No firewall on the way between two pods, whether or not a lab has loaded one for the bridges of this kernel."""
+        knob = "net.bridge.bridge-nf-call-iptables"
+        if pathlib.Path("/proc/sys", *knob.split(".")).exists():
+            run("ip", "netns", "exec", self.ops, "sysctl", "-qw", f"{knob}=0")
 
     def _sweep(self) -> None:
         """Namespaces of an earlier run that was killed."""
