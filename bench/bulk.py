@@ -1,5 +1,6 @@
 """Bytes without a protocol: `bulk.py serve PORT` sends as many bytes as a client asks for; `bulk.py take HOST PORT BYTES` asks and
-counts; `bulk.py hold HOST PORT COUNT HTTP` opens COUNT connections, asks once on each if HTTP is 1, says `held` and waits for its end.
+counts; `bulk.py hold HOST PORT COUNT SAY` opens COUNT connections one after the other, says SAY on each and waits for an answer, prints
+`held` and waits for its end.
 
 Run as a child in a namespace; uses the standard library alone. Bounded by the counts it is given.
 """
@@ -49,13 +50,12 @@ def take(host: str, port: int, count: int) -> None:
     print(count - left, flush=True)
 
 
-def hold(host: str, port: int, count: int, *, http: bool) -> None:
+def hold(host: str, port: int, count: int, say: bytes) -> None:
     held: list[socket.socket] = []
     for _ in range(count):
         conn = socket.create_connection((host, port), 30)
-        if http:
-            conn.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
-            conn.recv(4096)
+        conn.sendall(say)
+        conn.recv(4096)
         held.append(conn)
     print("held", flush=True)
     sys.stdin.read()
@@ -67,7 +67,7 @@ if __name__ == "__main__":
             serve(int(port))
         case ["take", host, port, count]:
             take(host, int(port), int(count))
-        case ["hold", host, port, count, http]:
-            hold(host, int(port), int(count), http=http == "1")
+        case ["hold", host, port, count, say]:
+            hold(host, int(port), int(count), say.encode())
         case other:
             sys.exit(f"unknown: {other}")

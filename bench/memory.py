@@ -16,6 +16,8 @@ IDLE = 9_500
 PAIRS = 2_000
 BURST = 2_000
 REST = 60
+SAY = {"http1": "GET / HTTP/1.1\r\nhost: bench\r\n\r\n", "tcp": "once"}
+"""What each connection says before it is idle: only then it surely is one."""
 
 
 def resident(stage: Stage, product: str) -> list[float]:
@@ -26,8 +28,8 @@ def resident(stage: Stage, product: str) -> list[float]:
 def held(stage: Stage, product: str, service: work.Service, count: int) -> list[float]:
     """KiB that each of `count` idle connections costs, on the client's and the server's side."""
     before = resident(stage, product)
-    asks = "1" if service.kind == "http1" else "0"
-    words = [sys.executable, str(stages.BULK), "hold", work.PRODUCTS[product], str(service.port), str(count), asks]
+    where = [work.PRODUCTS[product], str(service.port)]
+    words = [sys.executable, str(stages.BULK), "hold", *where, str(count), SAY[service.kind]]
     child = subprocess.Popen(stage.client.inside(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         line = child.stdout.readline() if child.stdout else b""

@@ -179,9 +179,7 @@ impl Engine {
             while let Some(key) = self.io.ready.pop() {
                 self.service(key);
             }
-            while let Some(key) = self.io.retry.pop() {
-                self.dispatch_waiting(key);
-            }
+            self.dispatch_all();
             if !self.io.ready.is_empty() {
                 continue;
             }
@@ -189,6 +187,7 @@ impl Engine {
             if self.io.dirty.is_empty()
                 && self.io.ready.is_empty()
                 && self.io.retry.is_empty()
+                && self.io.roomy.is_empty()
                 && self.io.dials.is_empty()
             {
                 break;
@@ -209,6 +208,24 @@ impl Engine {
         }
         if self.life == Life::Draining && self.unfinished() == 0 {
             self.life = Life::Over;
+        }
+    }
+
+    /// Those who wait go on in the order in which they came.
+    fn dispatch_all(&mut self) {
+        let mut list = std::mem::take(&mut self.io.retry);
+        for key in list.drain(..) {
+            self.dispatch_waiting(key);
+        }
+        if self.io.retry.is_empty() {
+            self.io.retry = list;
+        }
+        let mut list = std::mem::take(&mut self.io.roomy);
+        for at in list.drain(..) {
+            self.serve_waiting(at);
+        }
+        if self.io.roomy.is_empty() {
+            self.io.roomy = list;
         }
     }
 

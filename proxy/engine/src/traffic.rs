@@ -14,6 +14,7 @@ pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod kept;
 pub(crate) mod pace;
+pub(crate) mod queue;
 pub(crate) mod respond;
 pub(crate) mod retry;
 pub(crate) mod send;

@@ -2,6 +2,7 @@
 
 use crate::base::conn::Conn;
 use crate::base::slab::Key;
+use crate::route::endpoint::Endpoint;
 use crate::traffic::exchange::Exchange;
 use std::io;
 use std::net::SocketAddr;
@@ -35,4 +36,6 @@ pub(crate) struct Io {
     pub(crate) ready: Vec<Key<Conn>>,
     /// Requests whose turn to be sent has come (again).
     pub(crate) retry: Vec<Key<Exchange>>,
+    /// A link to them may have room for those who wait for one.
+    pub(crate) roomy: Vec<Key<Endpoint>>,
 }

@@ -36,6 +36,8 @@ pub(crate) struct Endpoint {
     /// Requests that wait for a link, or for an HTTP/1 connection.
     pub(crate) waiting2: VecDeque<Key<Exchange>>,
     pub(crate) waiting1: VecDeque<Key<Exchange>>,
+    /// In the list of those whose waiting requests have a try.
+    pub(crate) roomy: bool,
     /// HTTP/1 connections being made.
     pub(crate) dialing1: u32,
     /// Connect failures in a row, and until when (ms) it is left alone.
@@ -71,6 +73,7 @@ impl Endpoint {
             idle_live: 0,
             waiting2: VecDeque::new(),
             waiting1: VecDeque::new(),
+            roomy: false,
             dialing1: 0,
             failures: 0,
             avoid_until: 0,

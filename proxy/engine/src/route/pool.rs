@@ -181,8 +181,7 @@ impl Engine {
         }
         let Some(endpoint) = self.routes.endpoints.get_mut(at) else { return };
         if !h1 {
-            let waiting = std::mem::take(&mut endpoint.waiting2);
-            self.io.retry.extend(waiting);
+            self.endpoint_room(at);
             self.link_keepalive(key);
             return;
         }

@@ -1,8 +1,8 @@
 //! Whatever waits has a deadline, whatever piles up has a bound.
 
 use super::make::*;
-use super::world::World;
-use crate::config::{Config, Side};
+use super::world::{End, World};
+use crate::config::{Config, H2, Side};
 use std::sync::Arc;
 use std::time::Duration;
 use table::inbound::Authentication;
@@ -125,21 +125,24 @@ fn endpoints_that_leave_finish_what_they_have() {
 }
 
 #[test]
-fn an_endpoint_that_leaves_as_its_link_comes_up_costs_nobody() {
-    let mut world = pair(3);
-    let clients = [0; 8].map(|_| world.connect(0, "10.1.0.1:80"));
-    for client in clients {
-        world.write(client, ASK);
-    }
-    world.listen("10.0.0.3:8080");
-    world.woken = Some(Tell::Endpoints(PathId(1), endpoints(&[plain("10.0.0.3:8080")])));
-    world.run();
-    while let Some(app) = world.accept("10.0.0.3:8080") {
-        world.write(app, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+fn an_endpoint_that_leaves_as_its_connection_comes_up_costs_nobody() {
+    for endpoint in [meshed("10.0.0.2:8080", "b.test"), plain("10.0.0.2:8080")] {
+        let mut world = pair(3);
+        world.paths.insert(PathId(1), endpoints(&[endpoint]));
+        let clients = [0; 8].map(|_| world.connect(0, "10.1.0.1:80"));
+        for client in clients {
+            world.write(client, ASK);
+        }
+        world.listen("10.0.0.3:8080");
+        world.woken = Some(Tell::Endpoints(PathId(1), endpoints(&[plain("10.0.0.3:8080")])));
         world.run();
+        let served = ["10.0.0.3:8080", "10.0.0.2:8080"].map(|at| {
+            let apps: Vec<_> = std::iter::from_fn(|| world.accept(at)).collect();
+            apps.into_iter().map(|app| answered(&mut world, app, |_, _| ()).len()).sum::<usize>()
+        });
+        assert!(world.woken.is_none() && served[1] <= 1, "{served:?}: one may be with the old one already");
+        assert_eq!(clients.map(|client| world.text(client).ends_with("ok")), [true; 8]);
     }
-    assert!(world.woken.is_none());
-    assert_eq!(clients.map(|client| world.text(client).ends_with("ok")), [true; 8]);
 }
 
 #[test]
@@ -179,4 +182,58 @@ fn so_many_unused_connections_are_kept_and_none_of_http_1_0() {
     assert_eq!(ask(&mut world, "1.1"), (2, 1), "one is kept");
     world.pass(seconds(5));
     assert_eq!(ask(&mut world, "1.0"), (2, 0), "those are used once");
+}
+
+/// One link of one stream; `/0` is with the application, `/1` to `/5` wait.
+fn crowd() -> (World, Vec<End>, End) {
+    let mut world = pair(5);
+    let h2 = H2 { max_links: 1, streams_per_link: 1, ..H2::default() };
+    world.nodes[0].engine.config = Arc::new(Config { h2, ..Config::default() });
+    let clients: Vec<_> = (0..6).map(|_| world.connect(0, "10.1.0.1:80")).collect();
+    for (n, &client) in clients.iter().enumerate() {
+        world.write(client, format!("GET /{n} HTTP/1.1\r\nhost: web\r\n\r\n"));
+        world.run();
+    }
+    let app = world.accept("10.0.0.2:8080").expect("dialed");
+    (world, clients, app)
+}
+
+/// Answers whatever comes until nothing does; the paths.
+fn answered(world: &mut World, app: End, mut after: impl FnMut(&mut World, usize)) -> Vec<String> {
+    let mut paths = Vec::new();
+    loop {
+        let text = world.text(app);
+        let Some(path) = text.split(' ').nth(1) else { return paths };
+        paths.push(path.to_owned());
+        world.write(app, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        after(world, paths.len());
+        world.run();
+    }
+}
+
+#[test]
+fn requests_that_wait_for_a_stream_get_it_in_their_order() {
+    let (mut world, clients, app) = crowd();
+    let paths = answered(&mut world, app, |world, n| {
+        if n == 1 {
+            // In the very turn in which the stream is free again.
+            let late = world.connect(0, "10.1.0.1:80");
+            world.write(late, ASK);
+        }
+    });
+    assert_eq!(paths, ["/0", "/1", "/2", "/3", "/4", "/5", "/"]);
+    assert!(clients.iter().all(|&client| world.text(client).ends_with("ok")));
+}
+
+#[test]
+fn those_who_left_while_they_waited_hold_up_nobody() {
+    let (mut world, clients, app) = crowd();
+    for gone in [1, 2, 4] {
+        world.reset(clients[gone]);
+    }
+    // The last stream ends without an answer: nobody else would wake those who wait.
+    world.reset(clients[0]);
+    world.run();
+    let next = world.accept("10.0.0.2:8080").unwrap_or(app);
+    assert_eq!(answered(&mut world, next, |_, _| ()), ["/3", "/5"]);
 }

@@ -307,7 +307,7 @@ impl World {
             moved |= self.arrive(node);
             let engine = &mut self.nodes[node].engine;
             if node == 0
-                && !engine.io.retry.is_empty()
+                && !(engine.io.retry.is_empty() && engine.io.roomy.is_empty())
                 && let Some(tell) = self.woken.take()
             {
                 engine.told(tell);

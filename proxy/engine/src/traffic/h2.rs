@@ -115,6 +115,11 @@ impl Engine {
             self.tally.refused_often(outbound, Reason::Http2StreamRefused, faults.refused.into());
             self.tally.refused_often(outbound, Reason::Http2HeaderList, faults.lists.into());
         }
+        // Its streams may have ended in ways that no request of ours hears of.
+        let at = conn.endpoint;
+        if !at.is_none() {
+            self.endpoint_room(at);
+        }
         self.link_idle(key);
     }
 
@@ -200,17 +205,6 @@ impl Engine {
         self.fail(ex, &Fault::Reset(code));
     }
 
-    /// A stream more may be opened: whoever waits for one tries again.
-    pub(crate) fn link_room(&mut self, key: Key<Conn>) {
-        let Some(conn) = self.conns.get(key) else { return };
-        if let Some(endpoint) = self.routes.endpoints.get_mut(conn.endpoint)
-            && !endpoint.waiting2.is_empty()
-        {
-            let waiting = std::mem::take(&mut endpoint.waiting2);
-            self.io.retry.extend(waiting);
-        }
-    }
-
     /// The peer broke the protocol: its streams fail, the GOAWAY that the codec wrote is sent, then it ends.
     fn link_broken(&mut self, key: Key<Conn>) {
         let Some(link) = self.link(key) else { return };
@@ -250,9 +244,8 @@ impl Engine {
         }
         if client && !conn.flags.has(Flags::UP) {
             self.dial_failed(at, false, conn.flags.has(Flags::LATE));
-        } else if client && let Some(endpoint) = self.routes.endpoints.get_mut(at) {
-            let waiting = std::mem::take(&mut endpoint.waiting2);
-            self.io.retry.extend(waiting);
+        } else if client {
+            self.endpoint_room(at);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A request head onto a connection: found or waited for, written once it is up.
 //!
 //! In: an exchange with its endpoint chosen, the head to write. Out: the head in a connection's buffer, or the exchange in a queue.
-//! Limits: waiting requests by `Side::queue`, each until `Side::failfast`.
+//! Limits: see `queue`.
 
 use crate::base::conn::{Conn, State};
 use crate::base::slab::Key;
@@ -53,6 +53,9 @@ impl Engine {
     ) -> Outcome {
         let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
         let at = x.endpoint;
+        if http2 && self.lined_up(ex, at) {
+            return self.await_conn(ex, true);
+        }
         let found = if http2 { self.find_link(at, Session::Http2) } else { self.find_h1(at, Session::Http1) };
         let up = match found {
             Found::Ready(up) => up,
@@ -68,17 +71,6 @@ impl Engine {
             self.write_h1(ex, up, head, edit, upgrade);
             Outcome::Sent
         }
-    }
-
-    fn await_conn(&mut self, ex: Key<Exchange>, http2: bool) -> Outcome {
-        let Some(x) = self.exchanges.get(ex) else { return Outcome::Sent };
-        let Some(endpoint) = self.routes.endpoints.get_mut(x.endpoint) else { return Outcome::Fail(Fault::Connect) };
-        if http2 {
-            endpoint.waiting2.push_back(ex);
-        } else {
-            endpoint.waiting1.push_back(ex);
-        }
-        Outcome::Wait
     }
 
     fn open_stream(
