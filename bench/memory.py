@@ -1,6 +1,7 @@
 """Memory of our pair and the rivals': idle, with idle connections, after a burst. Run as a part of `bench.proxies`.
 
-In: a stage whose pairs run. Out: lines. Loads: IDLE connections of HTTP, PAIRS of bytes, one burst of BURST requests; then REST seconds.
+In: a stage whose pairs run. Out: lines. Loads: one burst of BURST requests, then REST seconds; IDLE connections of HTTP, PAIRS of bytes, and REST
+seconds again.
 """
 
 import subprocess
@@ -54,11 +55,14 @@ def measure(stage: Stage, products: list[str]) -> list[str]:
     for product in products:
         say("idle RSS (client, server)", product, resident(stage, product), "MiB")
     for product in products:
-        say(f"{IDLE} idle HTTP connections", product, held(stage, product, work.H1, IDLE), "KiB each")
-        say(f"{PAIRS} idle TCP pairs", product, held(stage, product, work.ECHO, PAIRS), "KiB each")
-    for product in products:
         loads.wrk(stage, f"http://{work.PRODUCTS[product]}:{work.H1_LARGE.port}/", BURST)
     time.sleep(REST)
     for product in products:
         say(f"RSS {REST} s after {BURST} requests at a time", product, resident(stage, product), "MiB")
+    for product in products:
+        say(f"{IDLE} idle HTTP connections", product, held(stage, product, work.H1, IDLE), "KiB each")
+        say(f"{PAIRS} idle TCP pairs", product, held(stage, product, work.ECHO, PAIRS), "KiB each")
+    time.sleep(REST)
+    for product in products:
+        say(f"RSS {REST} s after all of them", product, resident(stage, product), "MiB")
     return lines

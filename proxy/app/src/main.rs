@@ -50,6 +50,9 @@ fn proxy() -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return refuse(&errors),
     };
+    if settings.workers == 1 {
+        sock::one_heap();
+    }
     control::logger::install(settings.log.clone(), settings.log_json);
     for warning in &settings.warnings {
         log::warn!("{warning}");

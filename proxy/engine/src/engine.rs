@@ -163,6 +163,7 @@ impl Engine {
         self.buffers.rest();
         self.conns.rest();
         self.exchanges.rest();
+        self.wheel.rest();
         if self.side.capacity() > 64 << 10 {
             self.side = Vec::new();
         }
@@ -179,7 +180,9 @@ impl Engine {
             while let Some(key) = self.io.ready.pop() {
                 self.service(key);
             }
-            self.dispatch_all();
+            if !(self.io.retry.is_empty() && self.io.roomy.is_empty()) {
+                self.dispatch_all();
+            }
             if !self.io.ready.is_empty() {
                 continue;
             }
@@ -212,20 +215,13 @@ impl Engine {
     }
 
     /// Those who wait go on in the order in which they came.
+    #[cold]
     fn dispatch_all(&mut self) {
-        let mut list = std::mem::take(&mut self.io.retry);
-        for key in list.drain(..) {
+        for key in std::mem::take(&mut self.io.retry) {
             self.dispatch_waiting(key);
         }
-        if self.io.retry.is_empty() {
-            self.io.retry = list;
-        }
-        let mut list = std::mem::take(&mut self.io.roomy);
-        for at in list.drain(..) {
+        for at in std::mem::take(&mut self.io.roomy) {
             self.serve_waiting(at);
-        }
-        if self.io.roomy.is_empty() {
-            self.io.roomy = list;
         }
     }
 

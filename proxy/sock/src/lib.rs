@@ -10,7 +10,7 @@ mod poll;
 mod stream;
 
 pub use errno::{ERRNO, absent, errno};
-pub use memory::{cpu_time, trim};
+pub use memory::{cpu_time, one_heap, trim};
 pub use poll::{Events, Poll, Ready, Waker};
 pub use stream::{Listener, Socket};
 

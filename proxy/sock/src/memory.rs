@@ -11,6 +11,16 @@ pub fn trim() {
     }
 }
 
+/// One heap for all threads: the only one whose end `trim` gives back, too. For a process of which one thread allocates much; to be
+/// called before there are others.
+pub fn one_heap() {
+    // SAFETY: takes no pointers; sets a limit of the allocator.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// CPU time of all threads so far.
 #[must_use]
 pub fn cpu_time() -> Duration {

@@ -2,6 +2,7 @@
 //!
 //! In: a deadline and what it is for. Out: what is due. An entry is a hint: whoever owns the deadline checks it again, so moving
 //! a deadline needs no search (`Alarm`).
+//! All entries lie in one block, so that a burst's deadlines leave no crumbs all over the heap; `rest` makes it small again.
 //! Never here: clocks; time is an argument, in milliseconds since the engine began.
 
 use crate::base::conn::Conn;
@@ -11,6 +12,10 @@ use crate::traffic::exchange::Exchange;
 
 const TICK: u64 = 8;
 const SLOTS: u64 = 1024;
+/// Entries whose room is not worth giving back.
+const SPARE: usize = 256;
+/// The end of a list.
+const END: u32 = u32::MAX;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +32,19 @@ pub(crate) enum Timer {
     Grace,
 }
 
+struct Entry {
+    tick: u64,
+    timer: Timer,
+    /// The next one of its slot, or of those free.
+    next: u32,
+}
+
 /// The wheel.
 pub(crate) struct Wheel {
-    slots: Vec<Vec<(u64, Timer)>>,
+    /// The first entry of each slot's list.
+    slots: Box<[u32]>,
+    entries: Vec<Entry>,
+    free: u32,
     tick: u64,
     count: usize,
 }
@@ -45,13 +60,22 @@ pub(crate) struct Alarm {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), tick: 0, count: 0 }
+        Wheel { slots: (0..SLOTS).map(|_| END).collect(), entries: Vec::new(), free: END, tick: 0, count: 0 }
     }
 
     /// Asks for `timer` at or after `at`.
     pub(crate) fn insert(&mut self, at: u64, timer: Timer) {
         let tick = at.div_ceil(TICK).max(self.tick + 1);
-        self.slots[(tick % SLOTS) as usize].push((tick, timer));
+        let first = &mut self.slots[(tick % SLOTS) as usize];
+        let entry = Entry { tick, timer, next: *first };
+        *first = self.free;
+        if let Some(room) = self.entries.get_mut(self.free as usize) {
+            self.free = room.next;
+            *room = entry;
+        } else {
+            *first = self.entries.len() as u32;
+            self.entries.push(entry);
+        }
         self.count += 1;
     }
 
@@ -89,18 +113,37 @@ impl Wheel {
         }
         let laps = to.saturating_sub(self.tick).min(SLOTS);
         for step in 1..=laps {
-            let slot = &mut self.slots[((self.tick + step) % SLOTS) as usize];
-            let before = slot.len();
-            slot.retain(|&(tick, timer)| {
-                let stays = tick > to;
-                if !stays {
-                    due.push(timer);
-                }
-                stays
-            });
-            self.count -= before - slot.len();
+            let slot = ((self.tick + step) % SLOTS) as usize;
+            let mut at = std::mem::replace(&mut self.slots[slot], END);
+            while let Some(entry) = self.entries.get_mut(at as usize) {
+                let list = if entry.tick > to {
+                    &mut self.slots[slot]
+                } else {
+                    due.push(entry.timer);
+                    self.count -= 1;
+                    &mut self.free
+                };
+                let this = std::mem::replace(list, at);
+                at = std::mem::replace(&mut entry.next, this);
+            }
         }
         self.tick = self.tick.max(to);
+    }
+
+    /// Gives room back when most of it is unused: after a burst.
+    pub(crate) fn rest(&mut self) {
+        if self.entries.len() < SPARE || self.count > self.entries.len() / 4 {
+            return;
+        }
+        let old = std::mem::replace(&mut self.entries, Vec::with_capacity(self.count * 2));
+        (self.free, self.count) = (END, 0);
+        for slot in 0..self.slots.len() {
+            let mut at = std::mem::replace(&mut self.slots[slot], END);
+            while let Some(entry) = old.get(at as usize) {
+                self.insert(entry.tick * TICK, entry.timer);
+                at = entry.next;
+            }
+        }
     }
 
     /// How many milliseconds from `now` until something may come up.
@@ -108,7 +151,7 @@ impl Wheel {
         if self.count == 0 {
             return None;
         }
-        let ahead = (1..=SLOTS).find(|step| !self.slots[((self.tick + step) % SLOTS) as usize].is_empty());
+        let ahead = (1..=SLOTS).find(|step| self.slots[((self.tick + step) % SLOTS) as usize] != END);
         Some(((self.tick + ahead.unwrap_or(SLOTS)) * TICK).saturating_sub(now))
     }
 }
@@ -146,6 +189,30 @@ mod tests {
         assert!(!wheel.due(&mut alarm, 110, Timer::Sweep));
         assert_eq!(due(&mut wheel, 310), vec![Timer::Sweep]);
         assert!(wheel.due(&mut alarm, 310, Timer::Sweep));
+    }
+
+    #[test]
+    fn a_burst_leaves_no_room_behind_and_loses_nothing() {
+        let mut wheel = Wheel::new();
+        (0..5_000).for_each(|at| wheel.insert(at, Timer::Sweep));
+        for at in [9_000, 9_001, 60_000] {
+            wheel.insert(at, Timer::Grace);
+        }
+        assert_eq!(due(&mut wheel, 6_000).len(), 5_000);
+        wheel.rest();
+        assert!(wheel.entries.capacity() < 10, "{}", wheel.entries.capacity());
+        assert_eq!((due(&mut wheel, 9_010).len(), due(&mut wheel, 59_000).len(), wheel.count), (2, 0, 1));
+        assert_eq!((due(&mut wheel, 60_010), wheel.next(60_010)), (vec![Timer::Grace], None));
+    }
+
+    #[test]
+    fn room_is_used_again() {
+        let mut wheel = Wheel::new();
+        for now in 0..100 {
+            (1..50).for_each(|ahead| wheel.insert(now * 1_000 + ahead * 10, Timer::Sweep));
+            assert_eq!(due(&mut wheel, now * 1_000 + 900).len(), 49);
+        }
+        assert_eq!(wheel.entries.len(), 49);
     }
 
     #[test]
