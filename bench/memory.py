@@ -1,7 +1,7 @@
 """Memory of our pair and the rivals': idle, with idle connections, after a burst. Run as a part of `bench.proxies`.
 
-In: a stage whose pairs run. Out: lines. Loads: one burst of BURST requests, then REST seconds; IDLE connections of HTTP, PAIRS of bytes, and REST
-seconds again.
+In: a stage whose pairs run. Out: lines. Loads: one burst of BURST requests, then REST seconds; IDLE connections of HTTP, PAIRS of bytes,
+and REST seconds again.
 """
 
 import subprocess
