@@ -16,6 +16,7 @@ from bench.stage import Stage
 
 SECONDS = 3
 GIGABYTES = 1.0
+MILLIS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,16 @@ def words(stage: Stage, *said: str, limit: float = SECONDS + 60) -> str:
 
 def wrk(stage: Stage, url: str, connections: int) -> Done:
     """HTTP/1.1, closed loop."""
-    said = words(stage, stage.programs.wrk, "-t1", f"-c{connections}", f"-d{SECONDS}", url)
+    said = words(
+        stage, stage.programs.wrk, "-t1", f"-c{connections}", f"-d{SECONDS}", "--latency", "--timeout", "10s", url
+    )
     if "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(said)
-    return Done(float(said.split(" requests in ")[0].split()[-1]), SECONDS)
+    p50, p99 = (
+        float(value) * MILLIS[unit]
+        for value, unit in re.findall(r"^ +(?:50|99)% +([\d.]+)(us|ms|s)$", said, re.MULTILINE)
+    )
+    return Done(float(said.split(" requests in ")[0].split()[-1]), SECONDS, p50, p99)
 
 
 def h2load(stage: Stage, url: str, connections: int) -> Done:

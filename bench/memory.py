@@ -1,4 +1,4 @@
-"""Memory of our pair and the rivals': idle, with idle connections, after a burst. Run as a part of `bench.proxies`.
+"""Memory of our pair and the rivals': idle, after a burst (and how that was served), with idle connections; a part of `bench.proxies`.
 
 In: a stage whose pairs run. Out: lines. Loads: one burst of BURST requests, then REST seconds; IDLE connections of HTTP, PAIRS of bytes,
 and REST seconds again.
@@ -55,7 +55,8 @@ def measure(stage: Stage, products: list[str]) -> list[str]:
     for product in products:
         say("idle RSS (client, server)", product, resident(stage, product), "MiB")
     for product in products:
-        loads.wrk(stage, f"http://{work.PRODUCTS[product]}:{work.H1_LARGE.port}/", BURST)
+        done = loads.wrk(stage, f"http://{work.PRODUCTS[product]}:{work.H1_LARGE.port}/", BURST)
+        say(f"{BURST} requests of 16 KiB at a time (p50, p99)", product, [done.p50, done.p99], "ms")
     time.sleep(REST)
     for product in products:
         say(f"RSS {REST} s after {BURST} requests at a time", product, resident(stage, product), "MiB")
