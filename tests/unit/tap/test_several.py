@@ -30,12 +30,12 @@ class Cluster:
             raise end
 
 
-async def heard(*scripts: tuple[int, IsthmusError | None]) -> tuple[list[str], str]:
+async def heard(*scripts: tuple[int, IsthmusError | None], steady: float = 60) -> tuple[list[str], str]:
     speaker: Any = Cluster(*scripts)
     source = several.Source("east", speaker, WISH)
     kinds: list[str] = []
     try:
-        async for _, event in several.follow([source], (0.0, 0.0)):
+        async for _, event in several.follow([source], several.Patience((0.0, 0.0), steady)):
             kinds.append(event.kind)
     except IsthmusError as error:
         return kinds, error.sentence
@@ -56,3 +56,8 @@ CUT, AWAY = Cut("cut"), Unreachable("away")
 )
 async def test_a_stream_that_is_cut_is_opened_again(scripts: Sequence[Any], kinds: list[str], ends: str) -> None:
     assert await heard(*scripts) == (kinds, ends)
+
+
+async def test_a_stream_that_held_for_a_while_has_all_its_tries_again() -> None:
+    kinds, ends = await heard(*[(1, CUT)] * 5, (1, None), steady=0)
+    assert (kinds.count(events.REQUEST), ends) == (6, "the stream has ended")
