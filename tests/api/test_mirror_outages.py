@@ -281,16 +281,17 @@ async def test_an_unlink_by_the_wrong_name_is_told_the_right_one(
 async def test_the_parts_of_a_link_are_told_applied_and_parted(
     pair: pairs.Pair, east: kube.Client, west: kube.Client
 ) -> None:
-    allow = ("multicluster", "allow", "--service-account-name", "access-east", "--context", "west")
-    gen = ("multicluster", "link-gen", "--cluster-name", "west", "--service-account-name", "access-east")
+    # A name that nothing had before: Kubernetes deletes the tokens of an account that went, by its name and late.
+    allow = ("multicluster", "allow", "--service-account-name", "access-parts", "--context", "west")
+    gen = ("multicluster", "link-gen", "--cluster-name", "west", "--service-account-name", "access-parts")
     gen = (*gen, "--context", "west", "--source", "east")
     told = await asyncio.to_thread(pair.run, *allow, "--dry-run")
-    assert f"create ServiceAccount {SPACE}/access-east" in told.stdout
-    assert await west.get(ServiceAccount, "access-east", SPACE) is None
+    assert f"create ServiceAccount {SPACE}/access-parts" in told.stdout
+    assert await west.get(ServiceAccount, "access-parts", SPACE) is None
     await asyncio.to_thread(pair.run, *allow, "--apply")
     # Kubernetes writes the token after a while; here it is written by hand, so that nothing else is waited for.
-    token = base64.b64encode((await target.new_token(west, "access-east", 3600)).encode()).decode()
-    await west.patch(Secret, "access-east-token", {"data": {"token": token}}, SPACE)
+    token = base64.b64encode((await target.new_token(west, "access-parts", 3600)).encode()).decode()
+    await west.patch(Secret, "access-parts-token", {"data": {"token": token}}, SPACE)
     told = await asyncio.to_thread(pair.run, *gen, "--dry-run")
     assert f"create Link {SPACE}/west" in told.stdout and await left(east) == []
     await asyncio.to_thread(pair.run, *gen, "--apply")
@@ -299,7 +300,7 @@ async def test_the_parts_of_a_link_are_told_applied_and_parted(
     await asyncio.to_thread(pair.run, "unlink", "east", "west", "--apply")
     assert await left(east) == []
     assert await east.get(Secret, names.credentials("west"), names.CONTROL_NS) is None
-    for doc in objects.remote_access("access-east", for_linkerd=True):
+    for doc in objects.remote_access("access-parts", for_linkerd=True):
         await west.delete_dict(doc)
 
 
