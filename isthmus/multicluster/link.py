@@ -24,6 +24,7 @@ from isthmus.kube import client as kube
 from isthmus.multicluster import objects
 from isthmus.multicluster.shell import target as targets
 
+TOKEN_LOOK = 0.2
 TOKEN_SECONDS = 7 * 86_400
 """Life of a link's token. The controller renews it after a third; a target may be away for the rest and the link still comes back."""
 
@@ -352,11 +353,20 @@ async def issue_token(client: kube.Client, account: str, choices: Choices) -> st
     return await targets.new_token(client, account, TOKEN_SECONDS, choices.namespace)
 
 
-async def held_token(client: kube.Client, account: str, choices: Choices) -> str | None:
-    """The token without expiry in Secret `<account>-token`, which `link-gen` uses for sources that do not renew; None: there is none."""
-    found = await client.get(Secret, f"{account}-token", choices.namespace)
-    text = cast(Mapping[str, str], (found.data if found else None) or {}).get("token")
-    return targets.decode(text) if text else None
+async def held_token(client: kube.Client, account: str, choices: Choices, *, patience: float = 10.0) -> str | None:
+    """The token without expiry in Secret `<account>-token`, which `link-gen` uses for sources that do not renew; None: there is none.
+
+    Kubernetes fills a new Secret after a moment: for that it is asked again for `patience` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    while found := await client.get(Secret, f"{account}-token", choices.namespace):
+        if text := cast(Mapping[str, str], found.data or {}).get("token"):
+            return targets.decode(text)
+        if loop.time() >= until:
+            break
+        await asyncio.sleep(TOKEN_LOOK)
+    return None
 
 
 async def apply(client: kube.Client, documents: Sequence[Doc]) -> None:

@@ -288,10 +288,13 @@ async def test_the_parts_of_a_link_are_told_applied_and_parted(
     told = await asyncio.to_thread(pair.run, *allow, "--dry-run")
     assert f"create ServiceAccount {SPACE}/access-parts" in told.stdout
     assert await west.get(ServiceAccount, "access-parts", SPACE) is None
-    await asyncio.to_thread(pair.run, *allow, "--apply")
-    # Kubernetes writes the token after a while; here it is written by hand, so that nothing else is waited for.
-    token = base64.b64encode((await target.new_token(west, "access-parts", 3600)).encode()).decode()
-    await west.patch(Secret, "access-parts-token", {"data": {"token": token}}, SPACE)
+
+    async def allowed() -> bool:
+        # Under load Kubernetes was seen to delete a token Secret as soon as it was there.
+        await asyncio.to_thread(pair.run, *allow, "--apply")
+        return await west.get(Secret, "access-parts-token", SPACE) is not None
+
+    await until(allowed, "the account's token", limit=30)
     told = await asyncio.to_thread(pair.run, *gen, "--dry-run")
     assert f"create Link {SPACE}/west" in told.stdout and await left(east) == []
     await asyncio.to_thread(pair.run, *gen, "--apply")
