@@ -73,11 +73,11 @@ def wrk(stage: Stage, url: str, connections: int) -> Done:
     )
     if "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(said)
-    p50, p99 = (
-        float(value) * MILLIS[unit]
-        for value, unit in re.findall(r"^ +(?:50|99)% +([\d.]+)(us|ms|s)$", said, re.MULTILINE)
-    )
-    return Done(float(said.split(" requests in ")[0].split()[-1]), SECONDS, p50, p99)
+    times = {
+        share: float(value) * MILLIS[unit]
+        for share, value, unit in re.findall(r"\b(50|99)% +([\d.]+)(us|ms|s)\b", said)
+    }
+    return Done(float(said.split(" requests in ")[0].split()[-1]), SECONDS, times["50"], times["99"])
 
 
 def h2load(stage: Stage, url: str, connections: int) -> Done:
