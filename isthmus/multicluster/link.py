@@ -25,6 +25,7 @@ from isthmus.multicluster import objects
 from isthmus.multicluster.shell import target as targets
 
 TOKEN_LOOK = 0.2
+"""Seconds between two looks at a Secret that Kubernetes is about to fill."""
 TOKEN_SECONDS = 7 * 86_400
 """Life of a link's token. The controller renews it after a third; a target may be away for the rest and the link still comes back."""
 

@@ -115,11 +115,9 @@ impl Engine {
             self.tally.refused_often(outbound, Reason::Http2StreamRefused, faults.refused.into());
             self.tally.refused_often(outbound, Reason::Http2HeaderList, faults.lists.into());
         }
-        // Its streams may have ended in ways that no request of ours hears of.
+        // Its streams may have ended in ways that no request of ours hears of, or the peer's settings allow more of them.
         let at = conn.endpoint;
-        if !at.is_none() {
-            self.endpoint_room(at);
-        }
+        self.endpoint_room(at);
         self.link_idle(key);
     }
 
@@ -172,7 +170,7 @@ impl Engine {
             }
             Event::Goaway { .. } => {}
             Event::Pong { .. } => {}
-            Event::Settings => self.link_room(key),
+            Event::Settings => {}
         }
     }
 

@@ -1,8 +1,9 @@
 //! Requests that wait for a stream: first come, first served.
 //!
 //! In: requests for which no link had room; links that have it again. Out: requests sent on, the one at the front first.
-//! A link that has room wakes one request after the other until one has to wait again, so a burst costs each stream one try.
+//! A link that has room wakes one request after the other until one has to wait again: a stream that ends costs two tries, however many wait.
 //! Limits: waiting requests by `Side::queue`, each until `Side::failfast`.
+//! Never here: which endpoint is taken, how a link to it is made (see `route`).
 
 use crate::base::conn::{Conn, State};
 use crate::base::slab::Key;
