@@ -107,12 +107,16 @@ impl AsFd for Socket {
 }
 
 impl Socket {
-    /// Starts to connect; writable (or an error) says how it went.
+    /// Starts to connect; writable (or an error) says how it went. `eager`: bytes follow at once and carry the handshake's
+    /// acknowledgement, which has no packet of its own then (tcp(7), TCP_QUICKACK).
     ///
     /// # Errors
     /// As connect(2), without EINPROGRESS.
-    pub fn connect(addr: SocketAddr) -> io::Result<Socket> {
+    pub fn connect(addr: SocketAddr, eager: bool) -> io::Result<Socket> {
         let fd = socket(addr)?;
+        if eager {
+            let _ = set(&fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 0i32);
+        }
         let raw = Raw::from(addr);
         // SAFETY: pointer and length describe `raw`, which outlives the call.
         match check(unsafe { libc::connect(fd.as_raw_fd(), raw.as_ptr(), raw.len) }) {
@@ -130,13 +134,15 @@ impl Socket {
         count(unsafe { libc::recv(self.0.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0) })
     }
 
-    /// Writes what fits; `None` when nothing does.
+    /// Writes what fits; `None` when nothing does. `more`: bytes or the end follow soon and go out in the same packet; after
+    /// 200 ms these go alone (tcp(7), MSG_MORE).
     ///
     /// # Errors
     /// As send(2), without EAGAIN; never raises SIGPIPE.
-    pub fn send(&self, buf: &[u8]) -> io::Result<Option<usize>> {
+    pub fn send(&self, buf: &[u8], more: bool) -> io::Result<Option<usize>> {
+        let flags = if more { libc::MSG_NOSIGNAL | libc::MSG_MORE } else { libc::MSG_NOSIGNAL };
         // SAFETY: pointer and length describe `buf`, borrowed for the call.
-        count(unsafe { libc::send(self.0.as_raw_fd(), buf.as_ptr().cast(), buf.len(), libc::MSG_NOSIGNAL) })
+        count(unsafe { libc::send(self.0.as_raw_fd(), buf.as_ptr().cast(), buf.len(), flags) })
     }
 
     /// No more will be written; the peer reads the end of the stream.
@@ -216,7 +222,7 @@ mod tests {
 
     fn pair() -> (Listener, Socket, Socket) {
         let listener = Listener::bind("127.0.0.1:0".parse().expect("valid"), 8, false).expect("bind");
-        let client = Socket::connect(listener.local_addr().expect("bound")).expect("connect");
+        let client = Socket::connect(listener.local_addr().expect("bound"), false).expect("connect");
         let (server, _) = loop {
             if let Some(pair) = listener.accept().expect("accept") {
                 break pair;
@@ -230,11 +236,31 @@ mod tests {
         let (_listener, client, server) = pair();
         let mut buf = [0; 8];
         assert_eq!(server.recv(&mut buf).expect("open"), None);
-        assert_eq!(client.send(b"hello").expect("open"), Some(5));
+        assert_eq!(client.send(b"hello", false).expect("open"), Some(5));
         client.shutdown_write();
         while server.recv(&mut buf).expect("open").is_none() {}
         assert_eq!(&buf[..5], b"hello");
         while server.recv(&mut buf).expect("open") != Some(0) {}
+    }
+
+    #[test]
+    fn last_bytes_wait_for_the_end_and_go_with_it() {
+        let (_listener, client, server) = pair();
+        let mut buf = [0; 8];
+        assert_eq!(client.send(b"hello", true).expect("open"), Some(5));
+        assert_eq!(server.recv(&mut buf).expect("open"), None);
+        client.shutdown_write();
+        assert_eq!((server.recv(&mut buf).expect("open"), server.recv(&mut buf).expect("open")), (Some(5), Some(0)));
+    }
+
+    #[test]
+    fn an_eager_client_is_accepted_with_its_first_bytes() {
+        let listener = Listener::bind("127.0.0.1:0".parse().expect("valid"), 8, false).expect("bind");
+        let client = Socket::connect(listener.local_addr().expect("bound"), true).expect("connect");
+        assert!(listener.accept().expect("accept").is_none());
+        assert_eq!(client.send(b"hello", false).expect("open"), Some(5));
+        let (server, _) = listener.accept().expect("accept").expect("one");
+        assert_eq!(server.recv(&mut [0; 8]).expect("open"), Some(5));
     }
 
     #[test]

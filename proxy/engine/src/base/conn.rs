@@ -228,6 +228,17 @@ impl Conn {
         self.out.len() + self.wire.len() - self.sent
     }
 
+    /// Whether more follows what is to be written now: its end, by `Net::finish` or by a close that cannot become a reset, since
+    /// nothing is left to be read; or an answer, with which a ticket of TLS may go.
+    #[inline]
+    pub(crate) fn more(&self) -> bool {
+        let has = |flag| self.flags.has(flag);
+        if has(Flags::CLOSING) {
+            return (self.role.accepted() || has(Flags::ENDED)) && !has(Flags::RESET);
+        }
+        has(Flags::FIN) || has(Flags::UP) && matches!(self.state, State::Sniff(_))
+    }
+
     /// Whether its sources should pause.
     #[inline]
     pub(crate) fn full(&self) -> bool {

@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 
 /// What a driver does for the engine.
 pub(crate) trait Net {
-    /// Begins to connect; `Engine::connected` or `Engine::broken` tells how it went.
-    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool) -> io::Result<()>;
-    /// Sends what fits; `None`: nothing does now, `Engine::writable` comes later.
-    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>>;
+    /// Begins to connect; `Engine::connected` or `Engine::broken` tells how it went. `eager`: we speak first.
+    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool, eager: bool) -> io::Result<()>;
+    /// Sends what fits; `None`: nothing does now, `Engine::writable` comes later. `more`: `finish`, `close` or another `send`
+    /// follows soon, and one packet may take it all.
+    fn send(&mut self, key: Key<Conn>, bytes: &[u8], more: bool) -> io::Result<Option<usize>>;
     /// No more will be sent.
     fn finish(&mut self, key: Key<Conn>);
     /// Closes, by reset if asked.

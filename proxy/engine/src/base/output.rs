@@ -43,9 +43,11 @@ impl Engine {
         }
         loop {
             self.buffers.encrypt(conn);
-            let bytes = if conn.session.is_some() { &mut conn.wire } else { &mut conn.out };
+            let secured = conn.session.is_some();
+            let more = (!secured || conn.out.is_empty()) && conn.more();
+            let bytes = if secured { &mut conn.wire } else { &mut conn.out };
             while conn.sent < bytes.len() {
-                match net.send(key, &bytes[conn.sent..]) {
+                match net.send(key, &bytes[conn.sent..], more) {
                     Ok(Some(n)) => {
                         conn.sent += n;
                         self.tally.wrote(&conn.tally, n);
@@ -112,7 +114,7 @@ impl Engine {
             conn.state = State::Linger;
             if let Some(session) = &mut conn.session {
                 session.close(&mut conn.wire);
-                let _ = net.send(key, &conn.wire[conn.sent..]);
+                let _ = net.send(key, &conn.wire[conn.sent..], true);
                 conn.wire.clear();
             }
             net.finish(key);

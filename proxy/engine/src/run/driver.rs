@@ -96,8 +96,8 @@ impl Sockets {
 }
 
 impl Net for Sockets {
-    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool) -> io::Result<()> {
-        let socket = Socket::connect(addr)?;
+    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, outbound: bool, eager: bool) -> io::Result<()> {
+        let socket = Socket::connect(addr, eager)?;
         socket.nodelay();
         let side = if outbound { &self.config.outbound_side } else { &self.config.inbound_side };
         if let Some(idle) = side.connect_keepalive {
@@ -109,9 +109,9 @@ impl Net for Sockets {
         self.put(key, socket, false)
     }
 
-    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    fn send(&mut self, key: Key<Conn>, bytes: &[u8], more: bool) -> io::Result<Option<usize>> {
         match self.get(key) {
-            Some(slot) => slot.socket.send(bytes),
+            Some(slot) => slot.socket.send(bytes, more),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -244,14 +244,20 @@ impl Driver {
         }
     }
 
-    /// One read, if the engine wants it. Edge-triggered: what is left is read in the next turn.
+    /// One read, if the engine wants it. An end that the kernel has announced is read in the same turn: what it makes the
+    /// engine say goes out with what it says to the bytes before.
     fn read(&mut self, key: Key<Conn>) {
+        while self.read_some(key) {}
+    }
+
+    /// Edge-triggered: what is left is read in the next turn. Returns whether only an end can be left.
+    fn read_some(&mut self, key: Key<Conn>) -> bool {
         if !self.engine.wants_read(key) {
-            return;
+            return false;
         }
-        let Some(slot) = self.sockets.get(key) else { return };
+        let Some(slot) = self.sockets.get(key) else { return false };
         if !slot.connected {
-            return;
+            return false;
         }
         let room = self.scratch.room(slot.streak.long() && self.engine.opaque(key));
         match slot.socket.recv(room) {
@@ -260,13 +266,15 @@ impl Driver {
                 self.engine.ended(key);
             }
             Ok(Some(n)) => {
-                slot.readable = n == room.len() || slot.end;
-                slot.streak.read(n, n == room.len());
+                let whole = n == room.len();
+                slot.readable = whole || slot.end;
+                slot.streak.read(n, whole);
                 self.engine.input(key, &mut room[..n]);
-                if let Some(slot) = self.sockets.get(key)
-                    && slot.readable
-                    && !slot.again
-                {
+                let Some(slot) = self.sockets.get(key) else { return false };
+                if !whole {
+                    return slot.end;
+                }
+                if !slot.again {
                     slot.again = true;
                     self.sockets.again.push(key);
                 }
@@ -274,6 +282,7 @@ impl Driver {
             Ok(None) => slot.readable = false,
             Err(e) => self.engine.failed(key, &e),
         }
+        false
     }
 
     fn letters(&mut self) {

@@ -342,6 +342,10 @@ fn short_opaque_connections_begin_with_a_ticket() {
         let sessions: Vec<_> =
             conns.keys().into_iter().filter_map(|key| Some(conns.get(key)?.session.as_ref()?.resumed())).collect();
         resumed.extend(sessions);
+        // The ticket for the next one comes with the answer.
+        world.write(app, b"answer");
+        world.run();
+        assert_eq!(world.read(client), b"answer");
         world.reset(client);
         world.run();
     }

@@ -21,6 +21,8 @@ use table::{Ask, Lookup, PathId, Tell, WorkerId, inbound};
 struct Half {
     /// On its way to this side.
     inbox: VecDeque<u8>,
+    /// Sent to it with the promise of more: on its way only when that comes (the kernel loses patience after 200 ms).
+    held: Vec<u8>,
     /// The other side sends no more, after the inbox.
     fin: bool,
     reset: bool,
@@ -60,6 +62,15 @@ struct Air {
 
 struct Port<'a>(&'a mut Air, usize);
 
+impl Half {
+    /// More was sent, or the end.
+    fn release(&mut self) {
+        if !self.held.is_empty() {
+            self.inbox.extend(std::mem::take(&mut self.held));
+        }
+    }
+}
+
 impl Air {
     fn end(&self, node: usize, key: Key<Conn>) -> Option<End> {
         self.ends.get(&(node, key.token())).copied()
@@ -67,19 +78,24 @@ impl Air {
 }
 
 impl Net for Port<'_> {
-    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, _outbound: bool) -> io::Result<()> {
+    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, _outbound: bool, _eager: bool) -> io::Result<()> {
         self.0.dials.push((self.1, key, addr));
         Ok(())
     }
 
-    fn send(&mut self, key: Key<Conn>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    fn send(&mut self, key: Key<Conn>, bytes: &[u8], more: bool) -> io::Result<Option<usize>> {
         let Some(End(wire, side)) = self.0.end(self.1, key) else { return Ok(Some(bytes.len())) };
         let other = &mut self.0.wires[wire][1 - side];
         if other.owner == Owner::Gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let n = bytes.len().min(WINDOW.saturating_sub(other.inbox.len()));
-        other.inbox.extend(&bytes[..n]);
+        let n = bytes.len().min(WINDOW.saturating_sub(other.inbox.len() + other.held.len()));
+        if more {
+            other.held.extend(&bytes[..n]);
+        } else {
+            other.release();
+            other.inbox.extend(&bytes[..n]);
+        }
         other.refused &= n == 0;
         self.0.wires[wire][side].blocked |= n < bytes.len();
         self.0.moved |= n > 0;
@@ -88,7 +104,9 @@ impl Net for Port<'_> {
 
     fn finish(&mut self, key: Key<Conn>) {
         if let Some(End(wire, side)) = self.0.end(self.1, key) {
-            self.0.wires[wire][1 - side].fin = true;
+            let other = &mut self.0.wires[wire][1 - side];
+            other.release();
+            other.fin = true;
             self.0.moved = true;
         }
     }
@@ -98,6 +116,9 @@ impl Net for Port<'_> {
             let unread = !self.0.wires[wire][side].inbox.is_empty();
             self.0.wires[wire][side].owner = Owner::Gone;
             let other = &mut self.0.wires[wire][1 - side];
+            if !(reset || unread) {
+                other.release();
+            }
             other.fin = true;
             other.reset |= reset || unread;
             self.0.moved = true;
