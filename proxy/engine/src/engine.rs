@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// How many milliseconds the driver may sleep.
-    pub(crate) fn sleep(&self) -> Option<u64> {
+    pub(crate) fn sleep(&mut self) -> Option<u64> {
         self.wheel.next(self.millis())
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Wheel {
     entries: Vec<Entry>,
     free: u32,
     tick: u64,
+    /// Nothing is due before this tick, so that the search for the next one goes over a slot once and not in every turn.
+    first: u64,
     count: usize,
 }
 
@@ -60,7 +62,7 @@ pub(crate) struct Alarm {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Wheel { slots: (0..SLOTS).map(|_| END).collect(), entries: Vec::new(), free: END, tick: 0, count: 0 }
+        Wheel { slots: (0..SLOTS).map(|_| END).collect(), entries: Vec::new(), free: END, tick: 0, first: 0, count: 0 }
     }
 
     /// Asks for `timer` at or after `at`.
@@ -77,6 +79,7 @@ impl Wheel {
             self.entries.push(entry);
         }
         self.count += 1;
+        self.first = self.first.min(tick);
     }
 
     /// Sets an alarm; a later deadline than the one asked for costs nothing now.
@@ -146,13 +149,26 @@ impl Wheel {
         }
     }
 
-    /// How many milliseconds from `now` until something may come up.
-    pub(crate) fn next(&self, now: u64) -> Option<u64> {
+    /// How many milliseconds from `now` until something is due; at most a lap.
+    pub(crate) fn next(&mut self, now: u64) -> Option<u64> {
         if self.count == 0 {
             return None;
         }
-        let ahead = (1..=SLOTS).find(|step| self.slots[((self.tick + step) % SLOTS) as usize] != END);
-        Some(((self.tick + ahead.unwrap_or(SLOTS)) * TICK).saturating_sub(now))
+        let lap = self.tick + SLOTS;
+        self.first = (self.first.max(self.tick + 1)..lap).find(|&tick| self.due_at(tick)).unwrap_or(lap);
+        Some((self.first * TICK).saturating_sub(now))
+    }
+
+    /// Whether a slot holds something for this tick, not only for a later lap.
+    fn due_at(&self, tick: u64) -> bool {
+        let mut at = self.slots[(tick % SLOTS) as usize];
+        while let Some(entry) = self.entries.get(at as usize) {
+            if entry.tick <= tick {
+                return true;
+            }
+            at = entry.next;
+        }
+        false
     }
 }
 
@@ -189,6 +205,30 @@ mod tests {
         assert!(!wheel.due(&mut alarm, 110, Timer::Sweep));
         assert_eq!(due(&mut wheel, 310), vec![Timer::Sweep]);
         assert!(wheel.due(&mut alarm, 310, Timer::Sweep));
+    }
+
+    #[test]
+    fn later_laps_wake_nobody() {
+        let mut wheel = Wheel::new();
+        (1..1_000).for_each(|at| wheel.insert(100_000 + at * 8, Timer::Sweep));
+        let (mut now, mut wakes) = (0, 0);
+        while due(&mut wheel, now).is_empty() {
+            now += wheel.next(now).expect("some wait");
+            wakes += 1;
+        }
+        assert!((100_008..100_016).contains(&now) && wakes < 15, "{wakes} until {now}");
+        wheel.insert(now + 20, Timer::Sweep);
+        assert_eq!(wheel.next(now), Some(8), "the next of the thousand");
+    }
+
+    #[test]
+    fn an_earlier_deadline_is_seen_after_a_later_one_was() {
+        let mut wheel = Wheel::new();
+        wheel.insert(8_000, Timer::Sweep);
+        assert_eq!(wheel.next(0), Some(8_000));
+        wheel.insert(80, Timer::Sweep);
+        assert_eq!(wheel.next(0), Some(80));
+        assert_eq!((due(&mut wheel, 80).len(), wheel.next(80)), (1, Some(7_920)));
     }
 
     #[test]
