@@ -5,6 +5,7 @@
 pub(crate) mod make;
 pub(crate) mod world;
 
+mod air;
 mod balance;
 mod chaos;
 mod cost;

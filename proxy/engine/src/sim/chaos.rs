@@ -1,7 +1,8 @@
 //! Whatever happens in whatever order, nothing panics, nothing is left behind, and the next request works.
 
+use super::air::End;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use balance::dice::Dice;
 use http::{Edit, Fields, Form, Request, Version, h2};
 use std::sync::Arc;

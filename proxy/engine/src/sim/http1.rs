@@ -1,7 +1,8 @@
 //! HTTP/1 applications on both sides, HTTP/2 between the proxies.
 
+use super::air::End;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use crate::engine::Life;
 use std::time::Duration;
 use table::Tell;

@@ -1,7 +1,8 @@
 //! HTTP/2 applications: multiplexed requests, gRPC, windows, resets.
 
+use super::air::End;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use http::h2::{Code, Config, Conn, Event, Role, StreamId};
 use http::{Edit, Field, Fields, Form, Name, Request, Response, Scratch, Version};
 use std::time::Duration;

@@ -1,9 +1,10 @@
 //! The inbound side whole: rate limits, kinds of ports, filters, tunnels under a changing policy, what a gateway lets through.
 
+use super::air::End;
 use super::http2::App;
 use super::make::*;
 use super::policy::{ASK, call, clusters, only, route};
-use super::world::{End, World};
+use super::world::World;
 use crate::config::Config;
 use http::h2::Role;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Whatever waits has a deadline, whatever piles up has a bound.
 
+use super::air::End;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use crate::config::{Config, H2, Side};
 use std::sync::Arc;
 use std::time::Duration;

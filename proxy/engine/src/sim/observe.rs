@@ -1,8 +1,9 @@
 //! Taps, access log and traces, as their readers get them from a pair of proxies.
 
+use super::air::End;
 use super::make::*;
 use super::retry::{BUSY, OK, call, retry, retrying};
-use super::world::{End, World};
+use super::world::World;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Policy: who may enter, where requests go, gateways.
 
+use super::air::End;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use crate::config::Config;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! Requests that are sent again: by rule, by wish, and because a peer refused them unread.
 
+use super::air::End;
 use super::http2::App;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use http::h2::{Code, Role};
 use std::sync::Arc;
 use std::time::Duration;

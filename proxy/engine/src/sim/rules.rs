@@ -1,8 +1,9 @@
 //! What rules and requests say of an outbound request: filters, queues, time, ingress, who must answer.
 
+use super::air::End;
 use super::http2::App;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use crate::config::{Config, Side};
 use http::h2::Role;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! Strangers who are slow, idle or many: they end in time, by a counted reason, and others do not notice.
 
+use super::air::End;
 use super::http2::App;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use crate::config::Config;
 use http::h2::Role;
 use std::sync::Arc;

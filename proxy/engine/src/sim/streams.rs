@@ -1,7 +1,8 @@
 //! Routes of whole connections: server names, refusals, queues, ways out of the mesh.
 
+use super::air::End;
 use super::make::*;
-use super::world::{End, World};
+use super::world::World;
 use crate::config::{Config, Side};
 use std::sync::Arc;
 use std::time::Duration;

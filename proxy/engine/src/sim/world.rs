@@ -1,134 +1,20 @@
-//! The network in memory, a control thread that answers at once, and certificates for two proxies.
+//! Engines in the air of `air`, a control thread that answers at once, and certificates for two proxies.
 
+use super::air::{Air, End, Half, Owner, Port, WINDOW};
 use super::make::{addr, credentials};
 use crate::base::conn::{Conn, Role};
-use crate::base::net::Net;
 use crate::base::slab::Key;
 use crate::config::Config;
 use crate::engine::{Engine, Life};
 use balance::dice::Dice;
 use metrics::Registry;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use table::outbound::{self as out, BackendKind, Endpoints};
 use table::{Ask, Lookup, PathId, Tell, WorkerId, inbound};
-
-/// One side of a connection in the air.
-#[derive(Default)]
-struct Half {
-    /// On its way to this side.
-    inbox: VecDeque<u8>,
-    /// Sent to it with the promise of more: on its way only when that comes (the kernel loses patience after 200 ms).
-    held: Vec<u8>,
-    /// The other side sends no more, after the inbox.
-    fin: bool,
-    reset: bool,
-    /// This side reads nothing (the other side's sends stop at the window).
-    stalled: bool,
-    told: bool,
-    /// A send of this side stopped short: it is told when there is room, and only then.
-    blocked: bool,
-    /// Did not want to read when bytes came: asked again when it says so, or more come.
-    refused: bool,
-    owner: Owner,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Debug)]
-enum Owner {
-    #[default]
-    Test,
-    Node(usize, Key<Conn>),
-    Gone,
-}
-
-/// A connection end: wire number and side.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct End(usize, usize);
-
-/// How many bytes a side may have on its way.
-const WINDOW: usize = 64 << 10;
-
-#[derive(Default)]
-struct Air {
-    wires: Vec<[Half; 2]>,
-    ends: HashMap<(usize, u64), End>,
-    dials: Vec<(usize, Key<Conn>, SocketAddr)>,
-    thirsty: Vec<(usize, Key<Conn>)>,
-    moved: bool,
-}
-
-struct Port<'a>(&'a mut Air, usize);
-
-impl Half {
-    /// More was sent, or the end.
-    fn release(&mut self) {
-        if !self.held.is_empty() {
-            self.inbox.extend(std::mem::take(&mut self.held));
-        }
-    }
-}
-
-impl Air {
-    fn end(&self, node: usize, key: Key<Conn>) -> Option<End> {
-        self.ends.get(&(node, key.token())).copied()
-    }
-}
-
-impl Net for Port<'_> {
-    fn dial(&mut self, key: Key<Conn>, addr: SocketAddr, _outbound: bool, _eager: bool) -> io::Result<()> {
-        self.0.dials.push((self.1, key, addr));
-        Ok(())
-    }
-
-    fn send(&mut self, key: Key<Conn>, bytes: &[u8], more: bool) -> io::Result<Option<usize>> {
-        let Some(End(wire, side)) = self.0.end(self.1, key) else { return Ok(Some(bytes.len())) };
-        let other = &mut self.0.wires[wire][1 - side];
-        if other.owner == Owner::Gone {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        let n = bytes.len().min(WINDOW.saturating_sub(other.inbox.len() + other.held.len()));
-        if more {
-            other.held.extend(&bytes[..n]);
-        } else {
-            other.release();
-            other.inbox.extend(&bytes[..n]);
-        }
-        other.refused &= n == 0;
-        self.0.wires[wire][side].blocked |= n < bytes.len();
-        self.0.moved |= n > 0;
-        Ok((n > 0).then_some(n))
-    }
-
-    fn finish(&mut self, key: Key<Conn>) {
-        if let Some(End(wire, side)) = self.0.end(self.1, key) {
-            let other = &mut self.0.wires[wire][1 - side];
-            other.release();
-            other.fin = true;
-            self.0.moved = true;
-        }
-    }
-
-    fn close(&mut self, key: Key<Conn>, reset: bool) {
-        if let Some(End(wire, side)) = self.0.end(self.1, key) {
-            let unread = !self.0.wires[wire][side].inbox.is_empty();
-            self.0.wires[wire][side].owner = Owner::Gone;
-            let other = &mut self.0.wires[wire][1 - side];
-            if !(reset || unread) {
-                other.release();
-            }
-            other.fin = true;
-            other.reset |= reset || unread;
-            self.0.moved = true;
-        }
-    }
-
-    fn thirsty(&mut self, key: Key<Conn>) {
-        self.0.thirsty.push((self.1, key));
-    }
-}
 
 /// A control thread that keeps what was asked.
 #[derive(Default)]
@@ -230,7 +116,7 @@ impl World {
     }
 
     fn enter(&mut self, node: usize, role: Role, from: SocketAddr, to: SocketAddr, local: SocketAddr) -> End {
-        self.air.wires.push([Half::default(), Half::default()]);
+        self.air.wires.push(<[Half; 2]>::default());
         let wire = self.air.wires.len() - 1;
         match self.nodes[node].engine.accepted(role, from, Some(to), local) {
             Some(key) => {
@@ -426,7 +312,7 @@ impl World {
         if peer.is_none() && !known || peer.is_some_and(|peer| self.nodes[peer].engine.life != Life::Serving) {
             return self.nodes[node].engine.broken(key);
         }
-        self.air.wires.push([Half::default(), Half::default()]);
+        self.air.wires.push(<[Half; 2]>::default());
         let wire = self.air.wires.len() - 1;
         self.air.wires[wire][0].owner = Owner::Node(node, key);
         self.air.ends.insert((node, key.token()), End(wire, 0));
