@@ -88,7 +88,12 @@ async def test_an_installation_waits_for_a_namespace_that_is_on_its_way_out(clie
     held: Doc = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "namespace": "linkerd"}}
     await client.apply_dict({**held, "metadata": {**held["metadata"], "finalizers": ["example.com/hold"]}})
     await client.raw("DELETE", "/api/v1/namespaces/linkerd")
+
+    async def told() -> bool:
+        return "example.com/hold" in str(await client.raw("GET", "/api/v1/namespaces/linkerd"))
+
     try:
+        await pairs.until(told, "what holds the namespace", limit=30)
         late = await asyncio.to_thread(person.says, "install", "--apply", "--no-wait", "--timeout", "2s")
         assert late.returncode == 1
         assert "Namespace linkerd is still there after 2 s: " in late.stderr and "example.com/hold" in late.stderr

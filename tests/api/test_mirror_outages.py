@@ -55,10 +55,10 @@ async def left(client: kube.Client) -> list[str]:
     return [f"{type(one).__name__} {one.metadata.name}" for one in found if one.metadata]
 
 
-async def export(east: kube.Client, west: kube.Client, name: str) -> None:
+async def export(east: kube.Client, west: kube.Client, name: str, limit: float = 10) -> None:
     if await west.get(Service, name, NAMESPACE) is None:
         await west.create(exported(name))
-    await until(lambda: there(east, name), "the mirror")
+    await until(lambda: there(east, name), "the mirror", limit=limit)
 
 
 async def truth(client: kube.Client, kind: str, words: str) -> bool:
@@ -79,7 +79,8 @@ async def test_a_target_that_is_away_leaves_mirrors_untouched(
         pair.run("lab", "start", "west", "kube-apiserver")
     await until(lambda: truth(east, "TargetReachable", "True"), "the Link is well again", limit=60)
     await asyncio.to_thread(pair.run, "lab", "status")
-    await export(east, west, "after")
+    # Its watches may be between two tries of theirs.
+    await export(east, west, "after", limit=30)
 
 
 async def test_spoilt_credentials_keep_the_old_session(linked: None, east: kube.Client, west: kube.Client) -> None:
