@@ -79,7 +79,7 @@ async def test_a_target_that_is_away_leaves_mirrors_untouched(
         pair.run("lab", "start", "west", "kube-apiserver")
     await until(lambda: truth(east, "TargetReachable", "True"), "the Link is well again", limit=60)
     await asyncio.to_thread(pair.run, "lab", "status")
-    # Its watches may be between two tries of theirs.
+    # The mirror's watches may be between two tries.
     await export(east, west, "after", limit=30)
 
 

@@ -229,7 +229,7 @@ impl Engine {
         let mut dials = std::mem::take(&mut self.io.dials);
         for (key, addr) in dials.drain(..) {
             let Some(conn) = self.conns.get(key) else { continue };
-            // Only bytes of someone who may wait for the server to speak first have to come before we do.
+            // On opaque connections the server may be the first to speak: we are only where bytes for it wait already.
             let eager = match conn.state {
                 State::Dial(from) if conn.session.is_none() => self.conns.get(from).is_some_and(|c| !c.inb.is_empty()),
                 _ => true,

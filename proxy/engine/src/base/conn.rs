@@ -231,7 +231,7 @@ impl Conn {
     /// Whether more follows what is to be written now: its end, by `Net::finish` or by a close that cannot become a reset, since
     /// nothing is left to be read; or an answer, with which a ticket of TLS may go.
     #[inline]
-    pub(crate) fn more(&self) -> bool {
+    pub(crate) fn more_follows(&self) -> bool {
         let has = |flag| self.flags.has(flag);
         if has(Flags::CLOSING) {
             return (self.role.accepted() || has(Flags::ENDED)) && !has(Flags::RESET);

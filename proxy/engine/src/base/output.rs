@@ -44,7 +44,7 @@ impl Engine {
         loop {
             self.buffers.encrypt(conn);
             let secured = conn.session.is_some();
-            let more = (!secured || conn.out.is_empty()) && conn.more();
+            let more = (!secured || conn.out.is_empty()) && conn.more_follows();
             let bytes = if secured { &mut conn.wire } else { &mut conn.out };
             while conn.sent < bytes.len() {
                 match net.send(key, &bytes[conn.sent..], more) {

@@ -1,7 +1,8 @@
 //! An engine on epoll: readiness to bytes, wishes to system calls, one turn after another.
 //!
 //! In: sockets, letters, time. Out: calls of the engine, in the order accept, read, settle.
-//! Limits: `BATCH` accepts per listener and turn, one read of `SCRATCH` bytes (of a long stream: `BULK`) per connection and turn.
+//! Limits: `BATCH` accepts per listener and turn, one read of `SCRATCH` bytes (of a long stream: `BULK`) per connection and
+//! turn, and what is left before an end that the kernel has announced.
 //! Never here: what the bytes mean.
 
 use crate::base::conn::{Conn, Role};
@@ -266,12 +267,12 @@ impl Driver {
                 self.engine.ended(key);
             }
             Ok(Some(n)) => {
-                let whole = n == room.len();
-                slot.readable = whole || slot.end;
-                slot.streak.read(n, whole);
+                let filled = n == room.len();
+                slot.readable = filled || slot.end;
+                slot.streak.read(n, filled);
                 self.engine.input(key, &mut room[..n]);
                 let Some(slot) = self.sockets.get(key) else { return false };
-                if !whole {
+                if !filled {
                     return slot.end;
                 }
                 if !slot.again {

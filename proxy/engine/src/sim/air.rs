@@ -1,7 +1,7 @@
 //! The network between the engines of a world: connections as two inboxes, and an engine's hand on them.
 //!
 //! In: what engines ask of their driver. Out: bytes in inboxes, held back while more is promised; dials for the world to make.
-//! Limits: `WINDOW` bytes on their way to a side.
+//! Limits: `WINDOW` bytes on their way to a side. Never here: who listens where, when what arrives (see `world`).
 
 use crate::base::conn::Conn;
 use crate::base::net::Net;
