@@ -291,9 +291,11 @@ impl Driver {
         for tell in letters.tells {
             self.engine.told(tell);
         }
+        let handed = letters.handed.len();
         for Handed { role, socket, remote } in letters.handed {
             self.accepted(role, socket, remote);
         }
+        self.loads.arrived(handed, self.engine.load());
         if self.engine.life != Life::Serving {
             // Closing the listeners refuses new connections at once.
             self.listeners.clear();

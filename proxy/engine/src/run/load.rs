@@ -10,7 +10,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 struct Member {
     mailbox: Arc<Mailbox>,
+    /// As it said after its last turn.
     load: AtomicUsize,
+    /// Connections that lie in its mailbox, or are about to.
+    coming: AtomicUsize,
+}
+
+impl Member {
+    fn whole(&self) -> usize {
+        self.load.load(Relaxed) + self.coming.load(Relaxed)
+    }
 }
 
 /// The loads of all workers, as one of them sees it.
@@ -22,7 +31,11 @@ pub(crate) struct Loads {
 
 impl Loads {
     pub(crate) fn all(boxes: &[Arc<Mailbox>]) -> Loads {
-        let member = |mailbox: &Arc<Mailbox>| Member { mailbox: mailbox.clone(), load: AtomicUsize::new(0) };
+        let member = |mailbox: &Arc<Mailbox>| Member {
+            mailbox: mailbox.clone(),
+            load: AtomicUsize::new(0),
+            coming: AtomicUsize::new(0),
+        };
         Loads { all: boxes.iter().map(member).collect(), own: 0 }
     }
 
@@ -40,13 +53,25 @@ impl Loads {
     /// Gives back what this worker shall serve itself.
     pub(crate) fn place(&self, own: usize, handed: Handed) -> Option<Handed> {
         let others = self.all.iter().enumerate().filter(|(index, _)| *index != self.own);
-        let Some((_, least)) = others.min_by_key(|(_, member)| member.load.load(Relaxed)) else { return Some(handed) };
-        if !clearly_less(least.load.load(Relaxed), own) {
+        let Some((_, least)) = others.min_by_key(|(_, member)| member.whole()) else { return Some(handed) };
+        if !clearly_less(least.whole(), own) {
             return Some(handed);
         }
         // Counted before it arrives, so that one turn's connections do not all go to the same worker.
-        least.load.fetch_add(1, Relaxed);
-        least.mailbox.hand(handed).err()
+        least.coming.fetch_add(1, Relaxed);
+        let kept = least.mailbox.hand(handed).err();
+        if kept.is_some() {
+            least.coming.fetch_sub(1, Relaxed);
+        }
+        kept
+    }
+
+    /// So many came out of the mailbox and are part of `load` now.
+    pub(crate) fn arrived(&self, count: usize, load: usize) {
+        if count > 0 {
+            self.publish(load);
+            self.all[self.own].coming.fetch_sub(count, Relaxed);
+        }
     }
 }
 
