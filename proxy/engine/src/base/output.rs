@@ -107,7 +107,7 @@ impl Engine {
     /// All is written to a connection that shall close: an accepted one lingers until its peer has read that.
     fn close_out(&mut self, key: Key<Conn>, net: &mut impl Net) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        if conn.role.accepted() && !conn.flags.has(Flags::ENDED) {
+        if conn.role.accepted() && !conn.flags.has(Flags::ENDED) && !conn.flags.has(Flags::RESET) {
             conn.flags.clear(Flags::CLOSING);
             conn.flags.clear(Flags::PAUSED);
             conn.inb = Vec::new();
@@ -132,6 +132,19 @@ impl Engine {
     pub(crate) fn close_after(&mut self, key: Key<Conn>) {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.flags.set(Flags::CLOSING);
+            self.mark(key);
+        }
+    }
+
+    /// Writes what is there, for at most LINGER, then resets: what came before a break reaches the reader, and so does the break.
+    pub(crate) fn reset_after(&mut self, key: Key<Conn>) {
+        let at = self.millis() + LINGER;
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags.set(Flags::CLOSING);
+            conn.flags.set(Flags::RESET);
+            conn.inb = Vec::new();
+            conn.state = State::Linger;
+            self.wheel.set(&mut conn.alarm, at, Timer::Conn(key));
             self.mark(key);
         }
     }

@@ -210,6 +210,29 @@ fn a_server_that_breaks_off_is_told_apart() {
 }
 
 #[test]
+fn what_came_before_a_break_arrives_before_the_break() {
+    for seed in 1..40 {
+        let (mut world, client, server, _) = one(seed, ASK);
+        world.write(server, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc");
+        world.finish(server);
+        world.run();
+        assert!(world.text(client).ends_with("\r\n\r\nabc"), "seed {seed}");
+        assert_eq!(world.ended(client), Some(true), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_reader_who_does_not_read_on_hears_of_the_break_in_time() {
+    let (mut world, client, server, _) = one(9, ASK);
+    world.stall(client, true);
+    world.write(server, format!("HTTP/1.1 200 OK\r\ncontent-length: 400000\r\n\r\n{}", "a".repeat(150_000)));
+    world.finish(server);
+    world.run();
+    world.pass(Duration::from_secs(3));
+    assert_eq!(world.ended(client), Some(true));
+}
+
+#[test]
 fn a_kept_connection_that_ends_as_a_request_is_put_on_it_costs_nothing() {
     let mut world = pair(14);
     let client = world.connect_in(1, "10.7.0.1:9", "10.0.0.2:8080");

@@ -113,10 +113,7 @@ impl Engine {
                 let _ = link.h2.send_trailers(&mut conn.out, stream, &Fields::EMPTY, &edit);
             }
             State::Link(link) => link.h2.reset(&mut conn.out, stream, Code::InternalError),
-            State::Server1(server) => {
-                server.ex = Key::NONE;
-                self.kill(down, true);
-            }
+            State::Server1(_) => self.reset_after(down),
             _ => {}
         }
     }
