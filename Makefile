@@ -3,8 +3,8 @@
 #   make test          every tier of tests, as CI runs them                      make check       lint, types, layers, budgets
 #   make proxy         proxy/target/release/isthmus-proxy and isthmus-init       make images      OCI archives for the nodes
 #   make lab-binaries  Kubernetes for the lab, compiled once                     make bench       the proxies beside HAProxy and Envoy
-#   make web           the dashboard's page, built into isthmus/dashboard/page    make fuzz       parsers of strangers' bytes, SECONDS each
-#   make clean         what was built in this folder
+#   make web           the dashboard's page, built into isthmus/dashboard/page   make fuzz        parsers of strangers' bytes, SECONDS each
+#   make tuned         the proxy built by a profile of its work, for releases     make clean       what was built in this folder
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -20,6 +20,9 @@ BINARIES := proxy/target/release/isthmus-proxy
 WEB := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -name shapes.ts 2>/dev/null)
 PAGE := isthmus/dashboard/page/index.html
 
+# What a build says of itself; a tarball without git says nothing.
+STAMP = ISTHMUS_GIT_SHA="$$(git rev-parse HEAD 2>/dev/null || true)" ISTHMUS_BUILD_DATE="$$(git log -1 --format=%cI 2>/dev/null || true)"
+
 # sudo's PATH knows neither the caller's Rust nor Go's usual folder. Only the toolchain is taken from the caller's home; what is fetched
 # and built goes to root's own caches, so that nothing in the caller's home becomes root's.
 CALLER := $(if $(SUDO_USER),$(shell getent passwd "$(SUDO_USER)" | cut -d: -f6))
@@ -30,7 +33,7 @@ export RUSTUP_HOME := $(CALLER)/.rustup
 endif
 endif
 
-.PHONY: help demo demo-down test fuzz bench check proxy web lab-binaries images clean setup needs-rust needs-demo needs-test needs-check
+.PHONY: help demo demo-down test fuzz bench tuned check proxy web lab-binaries images clean setup needs-rust needs-demo needs-test needs-check needs-tuned
 
 help:
 	@sed -n '2,7s/^# *//p' Makefile
@@ -54,6 +57,9 @@ needs-demo:
 needs-test:
 	@PYTHON=$(PYTHON) tools/needs test root python rust lint cc chromium tcpdump valgrind
 
+needs-tuned:
+	@PYTHON=$(PYTHON) tools/needs tuned root python rust profdata cc
+
 needs-check:
 	@PYTHON=$(PYTHON) tools/needs check python rust lint cc
 
@@ -66,7 +72,7 @@ setup: $(VENV)/.ready $(VENV)/.rpc
 
 $(BINARIES): $(RUST) | needs-rust
 	@echo "== proxy: release build (some minutes the first time)"
-	@cd proxy && ISTHMUS_GIT_SHA="$$(git rev-parse HEAD 2>/dev/null || true)" ISTHMUS_BUILD_DATE="$$(git log -1 --format=%cI 2>/dev/null || true)" cargo build --release --locked -p isthmus-proxy -p isthmus-init
+	@cd proxy && $(STAMP) cargo build --release --locked -p isthmus-proxy -p isthmus-init
 	@touch $@
 
 proxy: $(BINARIES)
@@ -93,6 +99,9 @@ demo-down: setup
 
 bench: setup proxy
 	@$(PY) -m bench.proxies $(BENCH)
+
+tuned: needs-tuned setup
+	@$(STAMP) $(PY) -m bench.tuned
 
 check: needs-check setup
 	@tools/check

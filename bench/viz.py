@@ -67,7 +67,7 @@ async def load(seconds: int, pods: int) -> tuple[list[float], int]:
     took: list[float] = []
     failed = 0
     async with grpc.aio.insecure_channel(f"127.0.0.1:{GRPC}") as channel:
-        call = channel.unary_unary("/linkerd2.viz.Api/StatSummary")
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/linkerd2.viz.Api/StatSummary")
 
         async def one(body: bytes) -> None:
             nonlocal failed

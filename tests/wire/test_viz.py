@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -211,7 +211,7 @@ def test_the_same_load_from_every_side(metrics: Metrics, kind, more, name, succe
 
 
 @contextlib.contextmanager
-def held(stage: conftest.Stage, stop: pathlib.Path, count: int) -> Iterator[None]:
+def held(stage: conftest.Stage, stop: pathlib.Path, count: int) -> Generator[None]:
     """So many connections to the echo service, open inside; each must end well."""
     words: dict[str, Any] = {"host": world.ECHO, "port": 9000, "seconds": 20, "until": str(stop)}
     children = [stage.client.calling("hold", **words) for _ in range(count)]

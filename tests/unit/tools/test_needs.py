@@ -65,6 +65,11 @@ def needs(house: pathlib.Path, programs: dict[str, str], words: str, *, user: in
         (RUST | {"rustc": "echo no default; exit 1"}, "demo rust", "rustc does not run (no default): mend it"),
         (RUST | {"rustc": "echo rustc dev"}, "demo rust", "rustc does not say its version (rustc dev)"),
         (RUST | {"cargo": "exit 101"}, "check lint", "make check needs clippy and rustfmt: run 'rustup component add"),
+        (
+            RUST,
+            "tuned rust profdata",
+            "make tuned needs rustc's own llvm-profdata: run 'rustup component add llvm-tools'",
+        ),
         ({}, "demo cc", "not here: gcc libc6-dev (Debian's names)"),
         ({"cc": "exit 1"}, "demo cc", "not here: gcc libc6-dev (Debian's names)"),
         ({}, "test chromium", "not here: chromium (Debian's names)"),
