@@ -48,6 +48,23 @@ def test_streams_are_opened_anew_after_silence_and_given_up_without_an_answer(
     remote.restart_proxy(stage.anchors)
 
 
+def test_a_connection_to_the_control_plane_is_made_anew_after_its_lifetime(
+    stage: conftest.Stage, state: world.State
+) -> None:
+    remote, second = stage.all["remote"], stage.all["second"]
+    ended = lambda: remote.metric("control_response_total", grpc_status="0")  # noqa: E731
+    opened = lambda: second.metric("tcp_open_total", peer="src", client_id=world.identity("remote"))  # noqa: E731
+    limits = {"CONTROL_STREAM_INITIAL_TIMEOUT": "200ms", "CONTROL_STREAM_IDLE_TIMEOUT": "500ms"}
+    for lifetime, fresh in (("1h", 0), ("600ms", 3)):
+        remote.restart_proxy(stage.anchors, **limits, CONTROL_STREAM_LIFETIME=lifetime)
+        pods.wait_for(lambda: ended() > 2, 5, "the end of a silent stream")
+        streams, connections = ended(), opened()
+        pods.wait_for(lambda n=streams: ended() > n + 5, 10, "streams opened anew")
+        pods.wait_for(lambda n=connections + fresh: opened() >= n, 10, f"{fresh} connections made anew")
+        assert fresh or opened() == connections
+    remote.restart_proxy(stage.anchors)
+
+
 def test_a_control_plane_with_another_identity_is_not_believed(stage: conftest.Stage, state: world.State) -> None:
     remote = stage.all["remote"]
     remote.children["proxy"].end()
