@@ -8,7 +8,7 @@ import argparse
 import statistics
 import subprocess
 
-from bench import loads, meter, programs, stage, work
+from bench.ground import loads, meter, programs, stage, work
 from tests.wire import pods
 
 HOST = "10.96.4.1"

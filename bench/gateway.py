@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from typing import Any
 
-from bench import meter, programs
+from bench.ground import meter, programs
 from tests.wire import conftest, pods, world
 
 RATE = 200

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 
-from bench import loads, meter, work
-from bench import stage as stages
-from bench.stage import Stage
+from bench.ground import loads, meter, work
+from bench.ground import stage as stages
+from bench.ground.stage import Stage
 
 IDLE = 9_500
 """Two sockets each in HAProxy, which wants them all within a limit of 20 000 files."""

@@ -9,7 +9,8 @@ import argparse
 import datetime
 import pathlib
 
-from bench import loads, memory, meter, programs, report, stage, work
+from bench import memory, report
+from bench.ground import loads, meter, programs, stage, work
 
 ROOT = pathlib.Path(__file__).parent.parent
 SCALE = {"bulk": 1e3}

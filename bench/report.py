@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax import saxutils
 
-from bench import work
+from bench.ground import work
 
 COLOURS = {"isthmus": "#2a7f62", "haproxy": "#8a8f98", "envoy": "#b5651d", "direct": "#c9ccd1"}
 

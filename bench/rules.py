@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import meter
+from bench.ground import meter
 from isthmus.install.prometheus import files
 from tests import promtool
 

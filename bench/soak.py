@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from bench import meter, peers, programs, work
+from bench.ground import meter, peers, programs, work
 from tests.wire import conftest, pods, world
 
 RATE = 1000

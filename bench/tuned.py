@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 
-from bench import loads, programs, stage, work
+from bench.ground import loads, programs, stage, work
 from isthmus import errors
 
 PROXY = pathlib.Path(__file__).parent.parent / "proxy"

@@ -7,7 +7,7 @@ the machine has no four, the rate tells little, CPU a request and shares all the
 import argparse
 import pathlib
 
-from bench import loads, meter, programs, stage, work
+from bench.ground import loads, meter, programs, stage, work
 from tests.wire import pods
 
 ROW = work.ROWS[0]

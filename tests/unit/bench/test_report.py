@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench import peers, report, work
+from bench import report
+from bench.ground import peers, work
 
 ROW = work.ROWS[0]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import peers, pki, programs, work
+from bench.ground import peers, pki, programs, work
 from tests.wire import conftest, pods, world
 
 DROP = [

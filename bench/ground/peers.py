@@ -9,7 +9,7 @@ import json
 import pathlib
 from typing import Any
 
-from bench import pki, work
+from bench.ground import pki, work
 
 HEAD = """
 global

@@ -10,9 +10,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from bench import stage as stages
-from bench import work
-from bench.stage import Stage
+from bench.ground import stage as stages
+from bench.ground import work
+from bench.ground.stage import Stage
 
 SECONDS = 3
 GIGABYTES = 1.0

@@ -15,7 +15,7 @@ from isthmus.lab import build, layout
 
 FORTIO = "fortio.org/fortio@v1.66.5"
 DEBIAN = {"wrk": "wrk", "h2load": "nghttp2-client", "haproxy": "haproxy"}
-REQUIREMENTS = pathlib.Path(__file__).parent.parent / "requirements" / "bench.txt"
+REQUIREMENTS = pathlib.Path(__file__).parents[2] / "requirements" / "bench.txt"
 
 
 @dataclass(frozen=True, slots=True)
