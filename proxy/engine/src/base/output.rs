@@ -6,10 +6,9 @@
 use crate::base::conn::{Conn, Flags, HIGH, LOW, State};
 use crate::base::net::Net;
 use crate::base::slab::Key;
-use crate::base::wheel::Timer;
 use crate::engine::Engine;
 
-/// How long (ms) a connection whose answer is written may take to end.
+/// How long (ms) a connection whose answer is written, or breaks off, may take to end.
 const LINGER: u64 = 2_000;
 
 impl Engine {
@@ -119,10 +118,7 @@ impl Engine {
             }
             net.finish(key);
             net.thirsty(key);
-            let at = self.now / 1_000_000 + LINGER;
-            if let Some(conn) = self.conns.get_mut(key) {
-                self.wheel.set(&mut conn.alarm, at, Timer::Conn(key));
-            }
+            self.alarm(key, LINGER);
         } else {
             self.kill(key, false);
         }
@@ -138,15 +134,13 @@ impl Engine {
 
     /// Writes what is there, for at most LINGER, then resets: what came before a break reaches the reader, and so does the break.
     pub(crate) fn reset_after(&mut self, key: Key<Conn>) {
-        let at = self.millis() + LINGER;
         if let Some(conn) = self.conns.get_mut(key) {
-            conn.flags.set(Flags::CLOSING);
             conn.flags.set(Flags::RESET);
             conn.inb = Vec::new();
             conn.state = State::Linger;
-            self.wheel.set(&mut conn.alarm, at, Timer::Conn(key));
-            self.mark(key);
         }
+        self.close_after(key);
+        self.alarm(key, LINGER);
     }
 
     fn relieve(&mut self, key: Key<Conn>) {

@@ -1,7 +1,8 @@
 //! Who has most to do: the kernel spreads connections over the workers without looking at their load, so whoever accepts one hands it
 //! on when another worker is clearly less loaded. A few long mesh links would else end up on one worker.
 //!
-//! In: each worker's load after each turn, an accepted connection. Out: the connection, or nothing when it was handed on.
+//! In: each worker's load after each turn, an accepted connection, how many came out of a mailbox. Out: the connection, or nothing when
+//! it was handed on.
 //! Never here: a second hand-over; who is handed a connection keeps it.
 
 use crate::run::mailbox::{Handed, Mailbox};
